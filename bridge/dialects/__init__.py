@@ -1,0 +1,1 @@
+"""Dialects: how each party spells market data, one folder each, all of the same shape; see `contract`."""

@@ -1,0 +1,113 @@
+"""What a dialect is: how one party spells market data, in both directions, as plain functions without I/O or clock.
+
+| part of a dialect folder | supplies | used by |
+|---|---|---|
+| `dialect.py` | `Dialect`: the object below that holds the rest together | app, by its name |
+| `messages.py` | the party's messages as typed structs | its neighbours only |
+| `symbols.py` | `Spelling`: which of our ids it accepts and how it spells them | `SymbolTable` |
+| `requests.py` | `Requests`: what we send it, and reading what its clients send | upstream, its conversation |
+| `decode.py` | `Decoder`: its messages → our events and signals | upstream |
+| `encode.py` | `Encoder`: our events → its messages | downstream |
+| `conversation.py` | `Conversation`: the server's side of its protocol | downstream |
+
+`profile` has the vocabulary common to both halves, `client` the half in which we are the party's client, `server` the half
+in which we answer as if we were the party.
+"""
+
+from bridge.dialects.contract.client import (
+    Answer,
+    Asked,
+    Credential,
+    CredentialEnding,
+    Decoder,
+    Frame,
+    Heartbeat,
+    HttpRequest,
+    Outcome,
+    Question,
+    QuestionKind,
+    Ready,
+    Refused,
+    Requests,
+    Signal,
+    Site,
+    SubscriptionsLost,
+    Unknown,
+    VendorError,
+)
+from bridge.dialects.contract.dialect import Dialect
+from bridge.dialects.contract.profile import (
+    ClientLimits,
+    Lane,
+    Profile,
+    Spelling,
+    SymbolTable,
+    Transport,
+    TransportProfile,
+)
+from bridge.dialects.contract.server import (
+    Action,
+    Conversation,
+    Encoder,
+    EncoderOptions,
+    Endpoint,
+    EndpointKind,
+    HttpAnswer,
+    Message,
+    Mint,
+    Refusal,
+    Renew,
+    Reply,
+    Request,
+    StateAnswer,
+    StateQuestion,
+    Subscribe,
+    Unsubscribe,
+)
+
+__all__ = [
+    "Action",
+    "Answer",
+    "Asked",
+    "ClientLimits",
+    "Conversation",
+    "Credential",
+    "CredentialEnding",
+    "Decoder",
+    "Dialect",
+    "Encoder",
+    "EncoderOptions",
+    "Endpoint",
+    "EndpointKind",
+    "Frame",
+    "Heartbeat",
+    "HttpAnswer",
+    "HttpRequest",
+    "Lane",
+    "Message",
+    "Mint",
+    "Outcome",
+    "Profile",
+    "Question",
+    "QuestionKind",
+    "Ready",
+    "Refusal",
+    "Refused",
+    "Renew",
+    "Reply",
+    "Request",
+    "Requests",
+    "Signal",
+    "Site",
+    "Spelling",
+    "StateAnswer",
+    "StateQuestion",
+    "Subscribe",
+    "SubscriptionsLost",
+    "SymbolTable",
+    "Transport",
+    "TransportProfile",
+    "Unknown",
+    "Unsubscribe",
+    "VendorError",
+]

@@ -1,0 +1,296 @@
+"""The half of a dialect in which we are the party's client: what a session sends, and what it makes of what comes back.
+
+A session owns one `Asked`, one `Requests` and one `Decoder`. All three are sans-IO. The decoder's whole vocabulary toward
+the session is `UpstreamEvent` and `Signal`.
+"""
+
+import enum
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from bridge.dialects.contract.profile import Lane, SymbolTable
+from bridge.model import AccountId, FeedName, InstrumentId, Interval, Topic, TopicKind, UnixNanos, UpstreamEvent
+
+
+class QuestionKind(enum.StrEnum):
+    """What can be asked of a vendor once, over REST."""
+
+    QUOTE = "quote"
+    BOOK = "book"
+    ORDER = "order"
+    BARS = "bars"
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """A question to a vendor.
+
+    Attributes:
+        instrument: of `quote`, `book` and `bars`.
+        order_id: of `order`.
+        interval: of `bars`.
+        limit: how many bars at most.
+    """
+
+    kind: QuestionKind
+    instrument: InstrumentId | None = None
+    order_id: str | None = None
+    interval: Interval | None = None
+    limit: int = 100
+
+
+class Outcome(enum.StrEnum):
+    """How a question ended."""
+
+    ANSWERED = "answered"
+    UNSUPPORTED = "unsupported"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a question.
+
+    Attributes:
+        outcome: `unsupported` = this vendor cannot be asked that; `unknown` = it does not know the thing; `failed` = it did
+            not answer in time or refused.
+        events: what it said; already published, except bars, which are history and not news.
+    """
+
+    outcome: Outcome
+    events: tuple[UpstreamEvent, ...] = ()
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """One undecoded unit.
+
+    Attributes:
+        data: an SSE message's data, a WebSocket message's text, or an HTTP body.
+        ts_recv: when it came.
+        event: the SSE event name; "" when none was sent.
+        answers: the question that an HTTP body answers; None on streams.
+        status: the HTTP status of an answer.
+    """
+
+    data: bytes
+    ts_recv: UnixNanos
+    event: str = ""
+    answers: Question | None = None
+    status: int = 200
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """The vendor confirmed. `topics` None = the connection and all that was asked with it; else just these."""
+
+    topics: tuple[Topic, ...] | None = None
+
+
+class Heartbeat(msgspec.Struct, frozen=True):
+    """A sign of life that is not data."""
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The vendor said no to a topic. `topic` None = it did not say which. `code` is a `Code` value."""
+
+    topic: Topic | None
+    code: str
+    message: str
+
+
+class SubscriptionsLost(msgspec.Struct, frozen=True):
+    """The vendor dropped subscriptions but not the connection: ask again. `topics` None = all."""
+
+    topics: tuple[Topic, ...] | None = None
+
+
+class CredentialEnding(msgspec.Struct, frozen=True):
+    """The vendor says that our credential ends at `at`; None = now, or it did not say when."""
+
+    at: UnixNanos | None = None
+
+
+class VendorError(msgspec.Struct, frozen=True):
+    """The vendor's own error message. `fatal` = it will hang up, or we had better."""
+
+    code: str
+    message: str
+    fatal: bool = False
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """A message of a kind we do not know (`kind`, cut to 64 characters). Counted, never an error."""
+
+    kind: str
+
+
+Signal = Ready | Heartbeat | Refused | SubscriptionsLost | CredentialEnding | VendorError | Unknown
+
+
+class Asked:
+    """What one session has asked for; its owner adds and discards, its `Requests` and `Decoder` look.
+
+    Args:
+        feed: whose session.
+        lane: what kind of connection.
+        symbols: the dialect's symbols.
+        account: whose orders arrive here; None when order events must be ignored on this connection.
+        depth: levels a side to ask of the vendor; None = the vendor's default.
+    """
+
+    def __init__(
+        self,
+        feed: FeedName,
+        lane: Lane,
+        symbols: SymbolTable,
+        account: AccountId | None = None,
+        depth: int | None = None,
+    ) -> None:
+        self.feed = feed
+        self.lane = lane
+        self.symbols = symbols
+        self.account = account
+        self.depth = depth
+        self._topics: dict[Topic, None] = {}
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """What is asked for, in the order of asking."""
+        return tuple(self._topics)
+
+    def __contains__(self, topic: Topic) -> bool:
+        return topic in self._topics
+
+    def add(self, topics: Sequence[Topic]) -> None:
+        """Note topics as asked for."""
+        self._topics.update(dict.fromkeys(topics))
+
+    def discard(self, topics: Sequence[Topic]) -> None:
+        """Note topics as no longer asked for."""
+        for topic in topics:
+            self._topics.pop(topic, None)
+
+    def symbol(self, topic: Topic) -> str:
+        """Spell a topic's instrument for the vendor on this lane.
+
+        Raises:
+            ValueError: it has no spelling; whoever planned the topic onto this lane should have looked.
+        """
+        symbol = topic.instrument and self.symbols.vendor_symbol(topic.instrument, self.lane.transport)
+        if not symbol:
+            msg = f"{topic} has no spelling on {self.lane.transport}"
+            raise ValueError(msg)
+        return symbol
+
+    def instrument(self, vendor_symbol: str) -> InstrumentId | None:
+        """Read a vendor's symbol as our id; None when it cannot be one."""
+        return self.symbols.instrument(vendor_symbol, self.lane.transport)
+
+    def bars_of(self, instrument: InstrumentId) -> tuple[Topic, ...]:
+        """The bar topics asked for of an instrument (a vendor's candle may not say its interval)."""
+        return tuple(t for t in self._topics if t.kind is TopicKind.BAR and t.instrument == instrument)
+
+
+class Credential(msgspec.Struct, frozen=True, kw_only=True):
+    """What lets us in. Its text never holds the secret.
+
+    Attributes:
+        token: the secret.
+        expires_at: when it ends; None = not known.
+        sse_url: where the vendor said to connect, or None.
+        websocket_url: likewise.
+    """
+
+    token: str
+    expires_at: UnixNanos | None = None
+    sse_url: str | None = None
+    websocket_url: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Credential expires_at={self.expires_at}>"
+
+    __str__ = __repr__
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a vendor lives for one feed, and what differs between installations.
+
+    Attributes:
+        url: the base URL, without a trailing slash.
+        websocket_url: the whole WebSocket URL; None = as the dialect derives it from `url`.
+        token_url: where tokens are minted; None = as the dialect says.
+        rest_url: the base URL for questions; None = `url`.
+        realtime_path: the path of the SSE stream; None = as the dialect says.
+        api_key: what mints tokens; None = the dialect does not mint.
+        credential_place: where the token goes on a WebSocket upgrade: `header`, `query` or `none`; None = the dialect's default.
+        token_auth: how the key is sent when minting (`rapidapi` or `bearer`); None = the dialect's default.
+        token_body: the JSON text sent when minting; None = the dialect's default.
+        tenant_token: a second token some vendors want on REST; None = none.
+    """
+
+    url: str
+    websocket_url: str | None = None
+    token_url: str | None = None
+    rest_url: str | None = None
+    realtime_path: str | None = None
+    api_key: str | None = None
+    credential_place: str | None = None
+    token_auth: str | None = None
+    token_body: str | None = None
+    tenant_token: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Site {self.url}>"
+
+    __str__ = __repr__
+
+
+class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to send: HTTP, or a WebSocket upgrade (then only `url` and `headers` count). Its text hides query and headers."""
+
+    url: str
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"<{self.method} {self.url.partition('?')[0]}>"
+
+    __str__ = __repr__
+
+
+class Requests(Protocol):
+    """What one session sends. Made by `Dialect.requests(asked, site)`."""
+
+    def open(self, credential: Credential | None, last_event_id: str | None) -> HttpRequest:
+        """The request that opens the connection; on lanes that are not `changeable` it carries all of `asked.topics`.
+
+        Args:
+            credential: None when the feed has none.
+            last_event_id: sent as `Last-Event-ID` on SSE; None on the first connection or when ids are not usable.
+        """
+        ...
+
+    def subscribe(self, topics: Sequence[Topic]) -> list[bytes]:
+        """WebSocket texts that add these topics (already in `asked`); [] when the opening request carried them."""
+        ...
+
+    def unsubscribe(self, topics: Sequence[Topic]) -> list[bytes]:
+        """WebSocket texts that drop these topics (no longer in `asked`)."""
+        ...
+
+    def ping(self) -> bytes | None:
+        """The application's own ping, or None where an RFC 6455 ping is all there is."""
+        ...
+
+
+class Decoder(Protocol):
+    """What one session makes of what comes. Made by `Dialect.decoder(asked)`. Pure but for what it remembers of this session."""
+
+    def decode(self, frame: Frame) -> Sequence[UpstreamEvent | Signal]:
+        """Return what the frame says, in its order. Events of things not in `asked` are left out.
+
+        Raises:
+            VendorProtocolError: the frame is malformed; nothing else is ever raised for any bytes.
+        """
+        ...

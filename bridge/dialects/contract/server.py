@@ -1,0 +1,285 @@
+"""The half of a dialect in which we answer as the party: its endpoints, its clients' requests, and what we say to them.
+
+A connection owns one `Conversation`; all connections of a transport share one `Encoder`, so that bytes are made once. The
+conversation's whole vocabulary toward the transport is `Action`; the transport asks admission and the hub, and tells the
+outcome back to the conversation, which spells it.
+"""
+
+import enum
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from bridge.model import Code, Goaway, LogEvent, Problem, Stream, Topic, UnixNanos
+
+
+class EndpointKind(enum.StrEnum):
+    """What kind of answer an endpoint gives."""
+
+    SSE = "sse"
+    WEBSOCKET = "websocket"
+    STATE = "state"
+    MINT = "mint"
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One of a dialect's own endpoints.
+
+    Attributes:
+        kind: which transport serves it.
+        path: with `{name}` for one percent-encoded segment, such as `/v1/assets/{id}/quote`.
+        method: the HTTP method; HEAD comes with GET.
+        name: what a `STATE` endpoint answers with, for the dialect's own use.
+    """
+
+    kind: EndpointKind
+    path: str
+    method: str = "GET"
+    name: str = ""
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A client's request, as far as a dialect may look. Its text hides credentials.
+
+    Attributes:
+        endpoint: which endpoint was hit.
+        segments: the path's `{name}`s, percent-decoded.
+        query: the decoded query; each name with all its values.
+        headers: lower-case names; the last value of each. Never holds the authorisation.
+        body: of a POST, else empty.
+    """
+
+    endpoint: Endpoint
+    segments: Mapping[str, str] = msgspec.field(default_factory=dict)
+    query: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"<Request {self.endpoint.method} {self.endpoint.path}>"
+
+    __str__ = __repr__
+
+
+class Refusal(Exception):
+    """No, with a row of the goodbye table. Raised by a conversation for a client's mistake, and by admission.
+
+    Args:
+        code: the row.
+        message: one sentence with the way out, for the client; never a secret.
+        topic: which topic it is about, or None.
+        ref: the client's reference, or None.
+        retry_after_seconds: when to come back, or None.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        message: str,
+        *,
+        topic: str | None = None,
+        ref: str | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        self.code = code
+        self.message = message
+        self.topic = topic
+        self.ref = ref
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(f"{code}: {message}")
+
+
+class Subscribe(msgspec.Struct, frozen=True, kw_only=True):
+    """Add topics, all or nothing.
+
+    Attributes:
+        topics: canonical, as the client means them; `all:` not yet expanded, scopes not yet filled in.
+        after: the cursor to resume from, as text; only in a connection's first; None = fresh.
+        ref: the client's reference, echoed in the answer.
+        answer: whatever the conversation wants back when it spells the outcome.
+    """
+
+    topics: tuple[Topic, ...]
+    after: str | None = None
+    ref: str | None = None
+    answer: object = None
+
+
+class Unsubscribe(msgspec.Struct, frozen=True, kw_only=True):
+    """Drop topics; those not held are ignored. `topics` None = all."""
+
+    topics: tuple[Topic, ...] | None
+    ref: str | None = None
+    answer: object = None
+
+
+class Renew(msgspec.Struct, frozen=True, kw_only=True):
+    """Replace the connection's token. Its text hides the token."""
+
+    token: str
+    ref: str | None = None
+
+    def __repr__(self) -> str:
+        return "<Renew>"
+
+    __str__ = __repr__
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """Say this; no decision is needed (a pong, a status)."""
+
+    messages: "tuple[Message, ...]"
+
+
+Action = Subscribe | Unsubscribe | Renew | Reply
+
+
+class Message(msgspec.Struct, frozen=True):
+    """What goes out, before a transport frames it.
+
+    Attributes:
+        data: UTF-8 JSON without line breaks; empty together with a `comment`.
+        event: the SSE event name; "" = none.
+        id: the SSE id; "" = none.
+        comment: an SSE comment instead of an event; WebSocket leaves it out.
+    """
+
+    data: bytes
+    event: str = ""
+    id: str = ""
+    comment: str = ""
+
+
+class EncoderOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What may differ between clients of one dialect and transport; each set of options has bytes of its own.
+
+    Attributes:
+        extra: whether a quote carries the vendor's other fields.
+    """
+
+    extra: bool = False
+
+
+class Encoder(Protocol):
+    """Our events → the party's messages. Stateless: the bytes depend on nothing but the arguments.
+
+    Made by `Dialect.encoder(transport, symbols, options)`.
+    """
+
+    def encode(self, event: LogEvent, cursor: str, *, whole: bool) -> Sequence[Message]:
+        """Spell an event.
+
+        Args:
+            event: any of the log but `Covered`, `Uncovered` and `TopicRefused`. Where the profile says that books are replaced on
+                this transport, a `BookSnapshot` stands in for each `BookDelta`.
+            cursor: the event's cursor, already spelled.
+            whole: say a quote's whole state (at the join, after conflation) instead of what changed.
+
+        Raises:
+            Unspeakable: the dialect has no word for it; counted and left out.
+        """
+        ...
+
+
+class StateQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """What a `STATE` request wants.
+
+    Attributes:
+        topic: whose state.
+        order_id: for one order; None otherwise.
+        limit: how many of a list of events.
+    """
+
+    topic: Topic
+    order_id: str | None = None
+    limit: int = 100
+
+
+class StateAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the hub found: events with their cursors, oldest first; empty = nothing known."""
+
+    events: tuple[tuple[LogEvent, str], ...]
+
+
+class Mint(msgspec.Struct, frozen=True, kw_only=True):
+    """What a `MINT` request wants: a token for an API key. Its text hides the key.
+
+    Attributes:
+        api_key: the credential the client showed.
+        ttl_seconds: how long a token it asked for; None = the default.
+    """
+
+    api_key: str
+    ttl_seconds: float | None = None
+
+    def __repr__(self) -> str:
+        return "<Mint>"
+
+    __str__ = __repr__
+
+
+class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole HTTP answer's body and headers; the status is the goodbye table's, or 200."""
+
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = (("content-type", "application/json"),)
+    status: int = 200
+
+
+class Conversation(Protocol):
+    """The server's side of one connection. Made by `Dialect.conversation(transport, symbols)`. Raises only `Refusal`."""
+
+    def open(self, request: Request) -> Sequence[Action]:
+        """Read the opening request: what it subscribes to (SSE), or nothing yet (WebSocket).
+
+        Raises:
+            Refusal: the request is wrong; nothing has been sent yet, so it becomes an HTTP status.
+        """
+        ...
+
+    def receive(self, text: str | bytes) -> Sequence[Action]:
+        """Read a WebSocket message.
+
+        Raises:
+            Refusal: the message is wrong; it becomes a `problem`, the connection lives on.
+        """
+        ...
+
+    def greeting(self, now: UnixNanos) -> Sequence[Message]:
+        """The first word on a WebSocket before any subscribe (or on SSE before `stream`); may be empty."""
+        ...
+
+    def stream(self, stream: Stream) -> Sequence[Message]:
+        """The stream's beginning, after its first subscribe was accepted; may be empty."""
+        ...
+
+    def subscribed(self, action: Subscribe, topics: Sequence[Topic], cursor: str, now: UnixNanos) -> Sequence[Message]:
+        """The answer to a WebSocket subscribe that was accepted; `topics` is what is served."""
+        ...
+
+    def unsubscribed(
+        self, action: Unsubscribe, topics: Sequence[Topic], cursor: str, now: UnixNanos
+    ) -> Sequence[Message]:
+        """The answer to an unsubscribe; `topics` is what was dropped."""
+        ...
+
+    def renewed(self, action: Renew, expires: UnixNanos | None, cursor: str, now: UnixNanos) -> Sequence[Message]:
+        """The answer to a renewal that was accepted."""
+        ...
+
+    def problem(self, problem: Problem) -> Sequence[Message]:
+        """Something could not be done; the connection lives on."""
+        ...
+
+    def expiring(self, expires: UnixNanos, now: UnixNanos) -> Sequence[Message]:
+        """A warning that the token is about to end; may be empty."""
+        ...
+
+    def goodbye(self, goaway: Goaway) -> Sequence[Message]:
+        """The last word; may be empty where the party has none (then the close code or the end of stream says it)."""
+        ...
+
+    def heartbeat(self, now: UnixNanos) -> Sequence[Message]:
+        """The party's sign of life on this transport: an SSE comment, a message, or nothing."""
+        ...

@@ -1,0 +1,147 @@
+"""What an operator may say of the way out: `[listen]`, `[auth]`, `[limits]` and `[dialects.<name>]`."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class Certificate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A certificate chain and its key, as paths of PEM files."""
+
+    certificate: str
+    private_key: str
+
+
+class ListenSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where we listen.
+
+    Attributes:
+        bind: `host:port`, plain: HTTP/1.1, HTTP/2 by prior knowledge, WebSocket. Port 0 = any free one.
+        tls_bind: the same with TLS and ALPN.
+        certificates: for `tls_bind`, by SNI; the first is the default.
+        public_url: what a client should use, for URLs that we tell; None = derived from the request.
+        trusted_proxies: addresses or networks whose `Forwarded` and `X-Forwarded-*` are believed.
+        allowed_origins: `scheme://host[:port]` of pages that may use us from a browser.
+        allowed_hosts: names, beside localhost and IP literals, that a `Host` may have with `auth.mode = "none"`.
+        default_websocket_dialect: who answers on `/ws` when no host decides.
+        admin_bind: one address for metrics and admin.
+        allow_anonymous: lets `auth.mode = "none"` listen beyond loopback.
+    """
+
+    bind: tuple[str, ...] = ("127.0.0.1:8080",)
+    tls_bind: tuple[str, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    public_url: str | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    default_websocket_dialect: str = "liquidity"
+    admin_bind: str = "127.0.0.1:8081"
+    allow_anonymous: bool = False
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A key that mints tokens at `POST /api/token/generate`. Either `key` or `sha256` (hex).
+
+    Attributes:
+        topics: globs the minted token grants; None = `auth.default_topics`.
+    """
+
+    sub: str
+    key: str | None = None
+    sha256: str | None = None
+    ttl_seconds: float = 1800
+    topics: tuple[str, ...] | None = None
+    accounts: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<ApiKey {self.sub}>"
+
+    __str__ = __repr__
+
+
+class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who gets in.
+
+    Attributes:
+        mode: `jwt` or `none`.
+        secret: HS256; signs what we mint.
+        jwks_url: keys of an identity provider; `issuer` and `audience` are then mandatory.
+        algorithms: accepted for keys of `jwks_url`.
+        max_ttl_seconds: how far away `exp` may be at most.
+        default_topics: globs granted to a token whose claim names no topics.
+        anonymous_topics: globs granted to a peer without a token in mode `jwt`.
+    """
+
+    mode: str = "jwt"
+    secret: str | None = None
+    jwks_url: str | None = None
+    algorithms: tuple[str, ...] = ("RS256", "ES256", "EdDSA")
+    issuer: str | None = None
+    audience: str | None = None
+    max_ttl_seconds: float = 86_400
+    default_topics: tuple[str, ...] = ()
+    anonymous_topics: tuple[str, ...] = ()
+    api_keys: tuple[ApiKey, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<AuthSettings {self.mode}>"
+
+    __str__ = __repr__
+
+
+class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every bound, with its unit in the name; 0 = unlimited for counts.
+
+    Attributes:
+        linger_seconds: how long an upstream subscription outlives its last subscriber: a page reload should not cost one.
+        heartbeat_seconds: how often a quiet stream says that it lives; below the 30 to 60 s after which proxies give up.
+        drain_seconds: how long a stopping bridge lets its streams say goodbye.
+        write_deadline_seconds: how long one write may wait for a peer that does not read.
+        pending_bytes_per_connection: what may wait for a slow client; kernel buffers come on top.
+        history_events: kept per topic, likewise `history_bytes` and `history_seconds`: what resume and polling can go back to.
+        instruments: distinct unlisted instruments remembered at once.
+    """
+
+    sse_connections_per_user: int = 5
+    websocket_connections_per_user: int = 5
+    subscriptions_per_connection: int = 50
+    inbound_messages_per_second: float = 100
+    polls_per_user: int = 5
+    connections_per_address: int = 1_000
+    connections: int = 20_000
+    linger_seconds: float = 30
+    heartbeat_seconds: float = 15
+    drain_seconds: float = 10
+    write_deadline_seconds: float = 10
+    pending_bytes_per_connection: int = 8_388_608
+    history_events: int = 10_000
+    history_bytes: int = 8_388_608
+    history_seconds: float = 900
+    instruments: int = 10_000
+
+
+class DialectLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits on one dialect's endpoints; None = as `[limits]`."""
+
+    sse_connections_per_user: int | None = None
+    websocket_connections_per_user: int | None = None
+    subscriptions_per_connection: int | None = None
+    inbound_messages_per_second: float | None = None
+
+
+class DialectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[dialects.<name>]`: how we answer as this party.
+
+    Attributes:
+        hosts: `Host` values that select it.
+        sse_refusal: `status`, or `retry` (200, `retry: 15000`, end) for EventSource clients that never come back.
+        heartbeat_seconds: instead of the party's own.
+        options: the dialect's own knobs, by name.
+    """
+
+    hosts: tuple[str, ...] = ()
+    limits: DialectLimits = DialectLimits()
+    sse_refusal: str = "status"
+    heartbeat_seconds: float | None = None
+    options: Mapping[str, str | int | float | bool] = msgspec.field(default_factory=dict)

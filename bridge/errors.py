@@ -1,0 +1,67 @@
+"""Every error of ours, sorted by whose fault it is.
+
+The class says what the reader should do: mend the configuration, look at the vendor, mend the client, or wait for the
+network. Foreign exceptions are translated into one of these where they enter, keeping their cause.
+"""
+
+OFFENDING_BYTES = 256
+"""How much of a malformed message an error keeps: enough to recognise it, too little to fill a log."""
+
+
+class BridgeError(Exception):
+    """The base of all our errors; `str(error)` is one sentence fit for an operator."""
+
+
+class ConfigError(BridgeError):
+    """The operator's mistake in the configuration or on the command line. Mend it and start again.
+
+    Args:
+        problems: every mistake found, one sentence each, each naming its key.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        self.problems = problems
+        super().__init__("; ".join(problems))
+
+
+class VendorProtocolError(BridgeError):
+    """A vendor sent what its own documents do not allow. Counted and logged; the session decides whether to go on.
+
+    Args:
+        reason: what is wrong, in words.
+        offending: the bytes as they came; cut to `OFFENDING_BYTES`.
+    """
+
+    def __init__(self, reason: str, offending: bytes | str = b"") -> None:
+        raw = offending.encode("utf-8", "surrogatepass") if isinstance(offending, str) else bytes(offending)
+        self.reason = reason
+        self.offending = raw[:OFFENDING_BYTES]
+        super().__init__(f"{reason}: {self.offending!r}" if raw else reason)
+
+
+class VendorRefused(BridgeError):
+    """A vendor understood us and said no (a bad key, a quota, an unknown symbol).
+
+    Args:
+        status: the HTTP status, or None on a transport without one.
+        reason: the vendor's words, cut to a bound by who raises it; never a credential.
+        retry_after_seconds: how long the vendor asks us to stay away, or None.
+    """
+
+    def __init__(self, status: int | None, reason: str, retry_after_seconds: float | None = None) -> None:
+        self.status = status
+        self.reason = reason
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(f"the vendor refused ({status}): {reason}" if status else f"the vendor refused: {reason}")
+
+
+class TransportLost(BridgeError):
+    """The network or the peer went away, or stayed silent past a deadline. Reconnect; nobody's program is wrong."""
+
+
+class SubscriberProtocolError(BridgeError):
+    """A client sent what our protocol does not allow; `str(error)` is told to it."""
+
+
+class Unspeakable(BridgeError):
+    """A dialect has no word for this event. Counted and skipped by who encodes; never a reason to end a stream."""

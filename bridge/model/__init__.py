@@ -1,0 +1,96 @@
+"""The canonical vocabulary: what a market-data fact is, whoever says it and however it is spelled.
+
+`units` has times and exact numbers, `topic` what may be asked for, `market` the facts, `log` what else stands in the
+ordered log, `control` what a stream says about itself. Everything is frozen; times are integer nanoseconds, prices and
+sizes are `Decimal` with the wire's own digits; `None` means "not known".
+"""
+
+from bridge.model.control import Code, Goaway, Problem, Retry, Stream, Verdict
+from bridge.model.log import (
+    Cause,
+    Covered,
+    FeedHealth,
+    FeedStatus,
+    Gap,
+    LogEvent,
+    TopicRefused,
+    Uncovered,
+    UpstreamEvent,
+    topic_of,
+)
+from bridge.model.market import (
+    QUOTE_FIELDS,
+    Bar,
+    BookDelta,
+    BookLevel,
+    BookReplacement,
+    BookSnapshot,
+    Levels,
+    MarketEvent,
+    OrderUpdate,
+    Quote,
+    QuotePatch,
+    Side,
+    Trade,
+)
+from bridge.model.topic import Interval, Topic, TopicKind, Want
+from bridge.model.units import (
+    MICROSECONDS,
+    MILLISECONDS,
+    SECONDS,
+    AccountId,
+    FeedName,
+    InstrumentId,
+    UnixNanos,
+    decimal_text,
+    exact,
+    rfc3339,
+    unix_nanos,
+)
+
+__all__ = [
+    "MICROSECONDS",
+    "MILLISECONDS",
+    "QUOTE_FIELDS",
+    "SECONDS",
+    "AccountId",
+    "Bar",
+    "BookDelta",
+    "BookLevel",
+    "BookReplacement",
+    "BookSnapshot",
+    "Cause",
+    "Code",
+    "Covered",
+    "FeedHealth",
+    "FeedName",
+    "FeedStatus",
+    "Gap",
+    "Goaway",
+    "InstrumentId",
+    "Interval",
+    "Levels",
+    "LogEvent",
+    "MarketEvent",
+    "OrderUpdate",
+    "Problem",
+    "Quote",
+    "QuotePatch",
+    "Retry",
+    "Side",
+    "Stream",
+    "Topic",
+    "TopicKind",
+    "TopicRefused",
+    "Trade",
+    "Uncovered",
+    "UnixNanos",
+    "UpstreamEvent",
+    "Verdict",
+    "Want",
+    "decimal_text",
+    "exact",
+    "rfc3339",
+    "topic_of",
+    "unix_nanos",
+]

@@ -1,0 +1,174 @@
+"""What stands in the log beside market facts: a feed's health, coverage, refusals and gaps; and the two unions.
+
+`UpstreamEvent` is what a feed may hand to `publish`; `LogEvent` is what stands in the log once the hub has assembled it.
+"""
+
+import enum
+import functools
+
+import msgspec
+
+from bridge.model.market import (
+    Bar,
+    BookDelta,
+    BookReplacement,
+    BookSnapshot,
+    OrderUpdate,
+    Quote,
+    QuotePatch,
+    Trade,
+)
+from bridge.model.topic import Interval, Topic, TopicKind
+from bridge.model.units import FeedName, InstrumentId, UnixNanos
+
+
+class FeedHealth(enum.StrEnum):
+    """How a feed is."""
+
+    CONNECTING = "connecting"
+    LIVE = "live"
+    STALE = "stale"
+    DOWN = "down"
+
+
+class Cause(enum.StrEnum):
+    """Whose fault a gap is."""
+
+    VENDOR = "vendor"
+    UPSTREAM = "upstream"
+    BRIDGE = "bridge"
+    SLOW_CONSUMER = "slow_consumer"
+    HISTORY = "history"
+
+
+class FeedStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How a feed is, said when it changes.
+
+    Attributes:
+        instrument: set when only this instrument is meant.
+        reason: one sentence, never a credential; None when all is well.
+        since: when this state began.
+    """
+
+    feed: FeedName
+    status: FeedHealth
+    ts_recv: UnixNanos
+    instrument: InstrumentId | None = None
+    reason: str | None = None
+    since: UnixNanos | None = None
+
+
+class Covered(msgspec.Struct, frozen=True, kw_only=True):
+    """From here on the feed receives everything of these topics. Takes an offset, is never delivered.
+
+    A feed says it once per topic and break: when the vendor confirmed the subscription on a live session. Before the first
+    `Covered` and after an `Uncovered` nothing is promised.
+    """
+
+    feed: FeedName
+    topics: tuple[Topic, ...]
+    ts_recv: UnixNanos
+
+
+class Uncovered(msgspec.Struct, frozen=True, kw_only=True):
+    """From here on the feed may miss something of these topics: unsubscribed, a lost session, stale or down.
+
+    Attributes:
+        reason: one sentence for logs.
+    """
+
+    feed: FeedName
+    topics: tuple[Topic, ...]
+    ts_recv: UnixNanos
+    reason: str = ""
+
+
+class TopicRefused(msgspec.Struct, frozen=True, kw_only=True):
+    """The vendor, or its quota, said no to a topic.
+
+    Attributes:
+        code: `unknown_instrument`, `unsupported_topic`, `forbidden` (the topic leaves every stream and is remembered for 60 s)
+            or `upstream_full` (the topic stays wanted and begins when there is room).
+        message: one sentence for the client, never a credential.
+    """
+
+    feed: FeedName
+    topic: Topic
+    code: str
+    message: str
+    ts_recv: UnixNanos
+
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
+    """A declared hole.
+
+    Attributes:
+        topics: which topics may have missed something.
+        from_: the cursor after which; exclusive. May be of another epoch.
+        to: the cursor up to which; inclusive.
+        missed: how many events, when known.
+        ts_from: the time range, when known; `ts_to` likewise.
+        repaired: whether what was missed has been delivered after all.
+    """
+
+    topics: tuple[Topic, ...]
+    from_: str
+    to: str
+    cause: Cause
+    ts_recv: UnixNanos
+    missed: int | None = None
+    ts_from: UnixNanos | None = None
+    ts_to: UnixNanos | None = None
+    repaired: bool = False
+
+
+UpstreamEvent = (
+    QuotePatch
+    | Trade
+    | BookSnapshot
+    | BookDelta
+    | BookReplacement
+    | Bar
+    | OrderUpdate
+    | FeedStatus
+    | Covered
+    | Uncovered
+    | TopicRefused
+)
+"""What a feed may hand to `publish`."""
+
+LogEvent = (
+    Quote | Trade | BookSnapshot | BookDelta | Bar | OrderUpdate | FeedStatus | Covered | Uncovered | TopicRefused | Gap
+)
+"""What may stand in the log."""
+
+
+@functools.lru_cache(maxsize=65_536)
+def _topic(kind: TopicKind, instrument: InstrumentId | None, detail: Interval | int | None, scope: str | None) -> Topic:
+    if isinstance(detail, Interval):
+        return Topic(kind, instrument, interval=detail, scope=scope)
+    return Topic(kind, instrument, depth=detail, scope=scope)
+
+
+def topic_of(event: LogEvent) -> Topic:
+    """Return the one topic that a logged event belongs to; equal events give the identical, cached object.
+
+    Raises:
+        ValueError: never for events made by this package; a `Gap`, `Covered` or `TopicRefused` names its topics itself.
+    """
+    match event:
+        case Quote():
+            return _topic(TopicKind.QUOTE, event.instrument, None, None)
+        case Trade():
+            return _topic(TopicKind.TRADE, event.instrument, None, None)
+        case BookSnapshot() | BookDelta():
+            return _topic(TopicKind.BOOK, event.instrument, event.depth, None)
+        case Bar():
+            return _topic(TopicKind.BAR, event.instrument, Interval(event.interval), None)
+        case OrderUpdate():
+            return _topic(TopicKind.ORDER, None, None, event.account)
+        case FeedStatus():
+            return _topic(TopicKind.STATUS, None, None, event.feed)
+        case Gap() | Covered() | Uncovered() | TopicRefused():
+            msg = f"{type(event).__name__} names its topics itself"
+            raise ValueError(msg)

@@ -1,0 +1,70 @@
+"""What an operator may say of a feed: `[feeds.<name>]`. Everything else about a vendor is a constant of its dialect."""
+
+import msgspec
+
+from bridge.dialects.contract import Transport
+
+
+class TokenSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where an access token comes from: `{ file = "…" }` or `{ command = ["…"], refresh_seconds = … }`; exactly one.
+
+    Attributes:
+        file: read again when it changes, on 401 and before the token expires.
+        command: its standard output is the token; run again likewise, and every `refresh_seconds`.
+        value: the token itself (from the environment by `{ env = "…" }`).
+    """
+
+    file: str | None = None
+    command: tuple[str, ...] | None = None
+    refresh_seconds: float | None = None
+    value: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<TokenSource {'file' if self.file else 'command' if self.command else 'value'}>"
+
+    __str__ = __repr__
+
+
+class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One feed. Durations in seconds; 0 = unlimited for counts.
+
+    Attributes:
+        transports: in order of preference.
+        url: the vendor's base URL.
+        token: an access token's source; `api_key` mints one instead.
+        token_refresh_margin_seconds: how long before its end a token is replaced; never more than half its life.
+        instruments: globs of unlisted ids that this feed may serve.
+        account: whose order events these are, the `<name>` of `<feed>/<name>`; None = order events are ignored.
+        max_connections: instead of the vendor's own number.
+        book_depth: levels a side asked of the vendor; None = its default.
+        proxy: `http://[user:password@]host:port`, an HTTP CONNECT proxy.
+        connect_to: `ip:port` to connect to instead of what the URL's name resolves to; TLS still checks the URL's name.
+    """
+
+    dialect: str
+    url: str
+    transports: tuple[Transport, ...] = (Transport.SSE,)
+    websocket_url: str | None = None
+    rest_url: str | None = None
+    realtime_path: str | None = None
+    token: TokenSource | None = None
+    token_url: str | None = None
+    api_key: str | None = None
+    token_auth: str | None = None
+    token_body: str | None = None
+    tenant_token: str | None = None
+    credential_place: str | None = None
+    token_refresh_margin_seconds: float = 60
+    instruments: tuple[str, ...] = ("*",)
+    account: str | None = None
+    max_connections: int | None = None
+    book_depth: int | None = None
+    proxy: str | None = None
+    connect_to: str | None = None
+    ca_file: str | None = None
+    client_certificate: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<FeedSettings {self.dialect} {self.url}>"
+
+    __str__ = __repr__
