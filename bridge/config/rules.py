@@ -1,0 +1,132 @@
+"""The rules that hold between the keys of a configuration; each broken one is a sentence that names the key."""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bridge.config.structs import BrokerSettings, Config
+from bridge.dialects.contract import SymbolTable
+from bridge.dialects.loader import dialect_names, load_dialect
+from bridge.downstream.settings import AuthSettings, ListenSettings
+from bridge.model import FeedName
+from bridge.upstream.settings import FeedSettings
+
+MIN_SECRET_BYTES = 32
+"""An HS256 key is no shorter than its hash (RFC 7518, section 3.2)."""
+
+
+def broken_rules(config: Config) -> list[str]:
+    """Return every rule between keys that the configuration breaks, one sentence each."""
+    return [
+        *_feed_rules(config),
+        *_instrument_rules(config),
+        *_auth_rules(config.auth),
+        *_listen_rules(config.listen),
+        *_broker_rules(config.broker),
+    ]
+
+
+def _feed_rules(config: Config) -> list[str]:
+    problems = []
+    for name, feed in config.feeds.items():
+        where = f"feeds.{name}"
+        if feed.dialect not in dialect_names():
+            problems.append(f"{where}.dialect: no dialect {feed.dialect!r}; there are {', '.join(dialect_names())}")
+            continue
+        profile = load_dialect(feed.dialect).profile
+        unknown = [transport.value for transport in feed.transports if transport not in profile.transports]
+        problems += [f"{where}.transports: {feed.dialect} has no {transport}" for transport in unknown]
+        if not feed.transports:
+            problems.append(f"{where}.transports: name at least one of {', '.join(profile.transports)}")
+        problems += _url_rules(feed, where) + _credential_rules(feed, where)
+    return problems
+
+
+def _url_rules(feed: FeedSettings, where: str) -> list[str]:
+    problems = []
+    for key in ("url", "websocket_url", "rest_url", "token_url", "proxy"):
+        value = getattr(feed, key)
+        allowed = ("ws", "wss") if key == "websocket_url" else ("http",) if key == "proxy" else ("http", "https")
+        if value is not None and (urlsplit(value).scheme not in allowed or not urlsplit(value).hostname):
+            problems.append(f"{where}.{key}: expected {' or '.join(f'{scheme}://host' for scheme in allowed)}")
+    return problems
+
+
+def _credential_rules(feed: FeedSettings, where: str) -> list[str]:
+    problems = []
+    if feed.token is not None and feed.api_key is not None:
+        problems.append(f"{where}: token and api_key exclude each other")
+    if (
+        feed.token is not None
+        and sum(bool(way) for way in (feed.token.file, feed.token.command, feed.token.value)) != 1
+    ):
+        problems.append(f'{where}.token: one of {{ file = "…" }}, {{ command = ["…"] }} or {{ env = "…" }}')
+    if feed.token_auth not in (None, "rapidapi", "bearer"):
+        problems.append(f"{where}.token_auth: rapidapi or bearer")
+    if feed.credential_place not in (None, "header", "query", "none"):
+        problems.append(f"{where}.credential_place: header, query or none")
+    return problems
+
+
+def _instrument_rules(config: Config) -> list[str]:
+    problems = []
+    for name, listed in config.instruments.items():
+        for feed in listed.feeds:
+            if feed not in config.feeds:
+                problems.append(
+                    f'instruments."{name}".feeds: no feed {feed!r}; there are {", ".join(config.feeds) or "none"}'
+                )
+            elif config.feeds[FeedName(feed)].dialect not in listed.symbols:
+                problems.append(
+                    f'instruments."{name}": feed {feed} needs a symbol for {config.feeds[FeedName(feed)].dialect}'
+                )
+    for dialect in dialect_names():
+        conflicts = SymbolTable(load_dialect(dialect).spelling, config.aliases(dialect)).conflicts
+        problems += [
+            f"instruments: two ids with one spelling in {dialect}: {conflict}" for conflict in dict.fromkeys(conflicts)
+        ]
+    return problems
+
+
+def _auth_rules(auth: AuthSettings) -> list[str]:
+    problems = []
+    if auth.mode not in ("jwt", "none"):
+        problems.append(f"auth.mode: jwt or none, not {auth.mode!r}")
+    if auth.mode == "jwt" and auth.secret is None and auth.jwks_url is None and not auth.anonymous_topics:
+        problems.append(
+            'auth: mode "jwt" needs auth.secret (such as { env = "BRIDGE_SECRET" }) or auth.jwks_url; nobody could get in'
+        )
+    if auth.secret is not None and len(auth.secret.encode()) < MIN_SECRET_BYTES:
+        problems.append(f"auth.secret: at least {MIN_SECRET_BYTES} bytes; make one with: openssl rand -hex 32")
+    if auth.jwks_url is not None and not (auth.issuer and auth.audience):
+        problems.append("auth.jwks_url: needs auth.issuer and auth.audience, or any token of that provider would do")
+    if auth.api_keys and auth.secret is None:
+        problems.append("auth.api_keys: minting needs auth.secret")
+    for place, key in enumerate(auth.api_keys):
+        if (key.key is None) == (key.sha256 is None):
+            problems.append(f"auth.api_keys[{place}]: exactly one of key and sha256")
+    return problems
+
+
+def _listen_rules(listen: ListenSettings) -> list[str]:
+    problems = []
+    if not listen.bind and not listen.tls_bind:
+        problems.append("listen: name at least one address in bind or tls_bind")
+    if listen.tls_bind and not listen.certificates:
+        problems.append("listen.tls_bind: needs listen.certificates")
+    for place, pair in enumerate(listen.certificates):
+        for key in ("certificate", "private_key"):
+            file = Path(getattr(pair, key))
+            if not (file.is_file() and os.access(file, os.R_OK)):
+                problems.append(f"listen.certificates[{place}].{key}: cannot read {file}")
+    if listen.default_websocket_dialect not in dialect_names():
+        problems.append(f"listen.default_websocket_dialect: one of {', '.join(dialect_names())}")
+    return problems
+
+
+def _broker_rules(broker: BrokerSettings) -> list[str]:
+    return (
+        []
+        if broker.url.startswith("memory:")
+        else [f"broker.url: only memory: for now, not {broker.url.split(':')[0]}:"]
+    )
