@@ -28,6 +28,8 @@ from bridge.model import FeedName, LogEvent, UnixNanos, UpstreamEvent
 FEED = FeedName("sample")
 TS_RECV = UnixNanos(1_800_000_000_000_000_000)
 CURSOR = "epoch1-7"
+PLAIN = EncoderOptions()
+WEBSOCKET = Lane(Transport.WEBSOCKET)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,7 @@ class Heard:
     Attributes:
         topics: what the session asked for, as clients spell topics (`order` takes `account` as its scope).
         event: the SSE event name.
-        before: frames that came earlier on this session, when they matter.
+        before: (event name, frame) that came earlier on this session, when they matter.
     """
 
     name: str
@@ -47,7 +49,7 @@ class Heard:
     topics: tuple[str, ...] = ()
     event: str = ""
     account: str | None = None
-    before: tuple[bytes, ...] = ()
+    before: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +67,7 @@ class Said:
     messages: tuple[Message, ...]
     whole: bool = True
     cursor: str = CURSOR
-    options: EncoderOptions = EncoderOptions()
+    options: EncoderOptions = PLAIN
     back: Lane | None = None
     topics: tuple[str, ...] = ()
     account: str | None = None
@@ -123,7 +125,7 @@ class Requested:
     actions: tuple[Action, ...] | None = None
     subscribes: tuple[str, ...] = ()
     unsubscribes: tuple[str, ...] = ()
-    lane: Lane = Lane(Transport.WEBSOCKET)
+    lane: Lane = WEBSOCKET
     depth: int | None = None
 
 
@@ -147,7 +149,9 @@ class Samples:
 __all__ = [
     "CURSOR",
     "FEED",
+    "PLAIN",
     "TS_RECV",
+    "WEBSOCKET",
     "Answered",
     "Heard",
     "Requested",

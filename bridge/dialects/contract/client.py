@@ -31,6 +31,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         order_id: of `order`.
         interval: of `bars`.
         limit: how many bars at most.
+        account: of `order`: whose it is; the feed fills in its own. Without one an answer has no order events.
     """
 
     kind: QuestionKind
@@ -38,6 +39,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     order_id: str | None = None
     interval: Interval | None = None
     limit: int = 100
+    account: AccountId | None = None
 
 
 class Outcome(enum.StrEnum):
@@ -71,6 +73,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         event: the SSE event name; "" when none was sent.
         answers: the question that an HTTP body answers; None on streams.
         status: the HTTP status of an answer.
+        retry_after_seconds: how long an HTTP answer asks us to stay away; None = it does not say.
     """
 
     data: bytes
@@ -78,6 +81,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     event: str = ""
     answers: Question | None = None
     status: int = 200
+    retry_after_seconds: float | None = None
 
 
 class Ready(msgspec.Struct, frozen=True):

@@ -98,12 +98,15 @@ class Subscribe(msgspec.Struct, frozen=True, kw_only=True):
         after: the cursor to resume from, as text; only in a connection's first; None = fresh.
         ref: the client's reference, echoed in the answer.
         answer: whatever the conversation wants back when it spells the outcome.
+        orders: also the orders of the accounts that the caller holds, for parties that send them unasked: never refused (who
+            holds none gets none), counted as nothing. `topics` may then be empty.
     """
 
     topics: tuple[Topic, ...]
     after: str | None = None
     ref: str | None = None
     answer: object = None
+    orders: bool = False
 
 
 class Unsubscribe(msgspec.Struct, frozen=True, kw_only=True):
