@@ -3,22 +3,26 @@
 | who | supplies | to |
 |---|---|---|
 | app | `House` | everything here |
-| dispatcher | `Exchange`: one request, its endpoint found and its peer described | `sse`, `websocket`, `polling`, `state`, `mint` |
+| `admission` | `Admission`: who gets in, and how much | all five below |
+| dispatcher | `Exchange`: one request, its endpoint and its peer | `sse`, `websocket`, `polling`, `state`, `mint` |
 | guard | `PeerConnection` in `scope["state"]["bridge.connection"]` | `sse`, `websocket` |
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import trio
 
 from bridge.clock import Clock
-from bridge.dialects.contract import Answer, Dialect, Question, Request, SymbolTable
+from bridge.dialects.contract import Answer, Dialect, Question, Request, SymbolTable, Transport
+from bridge.downstream.codec import Codecs
+from bridge.downstream.registry import Connections
 from bridge.downstream.settings import AuthSettings, DialectSettings, LimitSettings, ListenSettings
 from bridge.hub.hub import Hub
-from bridge.model import AccountId, FeedName, Topic, Want
+from bridge.model import AccountId, FeedName, Topic, TopicKind, UnixNanos, Want
 
 Ask = Callable[[FeedName, Question, float], Awaitable[Answer]]
 """Puts a question to a feed's vendor within so many seconds; never raises."""
@@ -104,8 +108,100 @@ class PeerConnection(Protocol):
         ...
 
 
+class User(NamedTuple):
+    """Whom limits are counted by: (issuer, subject) of a token, or a peer address. An address is never equal to a subject.
+
+    Attributes:
+        subject: the token's `sub`, or the peer's address.
+        issuer: the token's `iss`; "" without one.
+        by_address: whether `subject` is an address.
+    """
+
+    subject: str
+    issuer: str = ""
+    by_address: bool = False
+
+    def __str__(self) -> str:
+        """Spell it for logs and pages."""
+        return f"{self.issuer}#{self.subject}" if self.issuer else self.subject
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks, and what that entitles to.
+
+    Attributes:
+        topics: globs over canonical topics.
+        accounts: whose order events may be seen.
+        limits: the token's own, by the names of `LimitSettings`; they come last.
+        scopes: such as `admin`.
+        expires: when the token ends; None without a token.
+        anonymous: whether no token was needed or shown.
+    """
+
+    user: User
+    topics: tuple[str, ...]
+    accounts: tuple[AccountId, ...] = ()
+    limits: Mapping[str, float] = msgspec.field(default_factory=dict)
+    scopes: frozenset[str] = frozenset()
+    expires: UnixNanos | None = None
+    anonymous: bool = False
+
+
+class Granted(msgspec.Struct, frozen=True):
+    """A topic that was granted.
+
+    Attributes:
+        topic: as the client asked; `all:` not expanded; it counts as one.
+        wants: what serves it, at least one; of `all:` only the parts granted.
+    """
+
+    topic: Topic
+    wants: tuple[Want, ...]
+
+    @property
+    def served(self) -> tuple[Topic, ...]:
+        """What to tell the client it gets: the topic itself, or the parts of an `all:`."""
+        return tuple(want.topic for want in self.wants) if self.topic.kind is TopicKind.ALL else (self.topic,)
+
+
 class Admission(Protocol):
-    """Who gets in, and how much: see `admission`."""
+    """Who gets in, and how much. One per house, for all dialects; made by `admission.Gate`."""
+
+    async def identify(self, peer: Peer) -> Identity:
+        """Say who a peer is; may wait for an identity provider's keys.
+
+        Raises:
+            Refusal: `bad_request` for two different credentials, `unauthorized`, `token_expired`.
+        """
+        ...
+
+    async def verify(self, token: str) -> Identity:
+        """Say whose a token is that came on an open connection.
+
+        Raises:
+            Refusal: `unauthorized`, `token_expired`.
+        """
+        ...
+
+    def limits(self, identity: Identity, served: "ServedDialect") -> LimitSettings:
+        """Return what holds for this user on this dialect's endpoints."""
+        ...
+
+    def seat(self, identity: Identity, transport: Transport, served: "ServedDialect") -> AbstractContextManager[None]:
+        """Return a seat, taken until the context is left. Nothing is counted before it is entered.
+
+        Raises:
+            Refusal: `too_many_connections`, on entering.
+        """
+        ...
+
+    def grant(self, identity: Identity, topics: Sequence[Topic], resolve: Resolve) -> tuple[Granted, ...]:
+        """Say what serves each topic, all or nothing.
+
+        Raises:
+            Refusal: `forbidden`, or what `resolve` says.
+        """
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +212,10 @@ class House:
         closing: set when the bridge begins to drain.
         served: the dialects served, in order of routing.
         readiness: how we are, computed when asked.
+        admission: who gets in, and how much.
         instruments: the listed instruments and what serves each.
+        codecs: the bytes made of publications, shared by all connections that can share them.
+        connections: the streams that are open now.
     """
 
     hub: Hub
@@ -128,5 +227,8 @@ class House:
     auth: AuthSettings
     limits: LimitSettings
     served: Sequence[ServedDialect]
+    admission: Admission
     instruments: Mapping[str, Sequence[FeedName]] = field(default_factory=dict)
     closing: trio.Event = field(default_factory=trio.Event)
+    codecs: Codecs = field(default_factory=Codecs)
+    connections: Connections = field(default_factory=Connections)

@@ -1,0 +1,142 @@
+"""Publications to bytes, made once for all who can share them.
+
+A codec is one dialect on one transport with one set of options. What it makes of a publication is remembered on the
+publication itself, so a thousand subscribers cost one encoding, and nothing has to be evicted.
+
+Framed bytes may be joined: an event stream's messages are, and a WebSocket's texts are one a line, because a `Message`'s
+data never holds a line break (`texts` takes them apart again).
+
+On transports where the dialect says books whole, a `BookDelta` is spelled as the topic's book as it stands when its bytes
+are first needed, with the delta's own cursor.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from bridge.dialects.contract import Dialect, EncoderOptions, Message, SymbolTable, Transport
+from bridge.errors import Unspeakable
+from bridge.hub.contract import Publication
+from bridge.hub.hub import Hub
+from bridge.model import BookDelta, Covered, LogEvent, TopicRefused, Uncovered, Want, topic_of
+from bridge.wire.sse import sse_comment, sse_message
+
+UNENCODED_COST_BYTES = 128
+"""What a pending publication counts while its bytes do not exist: about what the reference and its place cost us."""
+
+
+class CodecStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """What one codec has done.
+
+    Attributes:
+        encoded: publications turned into bytes.
+        unspeakable: publications that the dialect has no word for, left out.
+    """
+
+    dialect: str
+    transport: Transport
+    extra: bool
+    encoded: int
+    unspeakable: int
+
+
+def framed(transport: Transport, messages: Sequence[Message]) -> bytes:
+    """Return messages as their transport's bytes; b"" for none."""
+    if transport is Transport.SSE:
+        return b"".join(
+            sse_message(message.data, message.event, message.id) if message.data else sse_comment(message.comment)
+            for message in messages
+        )
+    return b"".join(message.data + b"\n" for message in messages if message.data)
+
+
+def texts(data: bytes) -> list[bytes]:
+    """Take a WebSocket's framed bytes apart into its texts."""
+    return data.split(b"\n")[:-1]
+
+
+class Codec:
+    """One dialect on one transport with one set of options.
+
+    Args:
+        dialect: whose spelling.
+        symbols: how it spells instruments here.
+        transport: what the bytes are framed for.
+        options: what may differ between clients.
+    """
+
+    def __init__(self, dialect: Dialect, symbols: SymbolTable, transport: Transport, options: EncoderOptions) -> None:
+        self.transport = transport
+        self._name = dialect.name
+        self._extra = options.extra
+        self._encoder = dialect.encoder(transport, symbols, options)
+        self._replaces_books = transport in dialect.profile.replaces_books
+        self._encoded = 0
+        self._unspeakable = 0
+
+    def __repr__(self) -> str:
+        return f"<Codec {self._name} {self.transport} {self._encoded} encoded>"
+
+    def encode(self, publication: Publication, hub: Hub) -> bytes:
+        """Return the publication's framed bytes; b"" when there is nothing to say."""
+        known = publication.encoded.get(self)
+        if known is None:
+            known = publication.encoded[self] = self._make(publication, hub)
+        return known
+
+    def cost(self, publication: Publication, hub: Hub) -> int:
+        """Return how many bytes it is while it waits for a slow client."""
+        event = publication.event
+        if isinstance(event, TopicRefused) or (self._replaces_books and isinstance(event, BookDelta)):
+            return UNENCODED_COST_BYTES
+        return len(self.encode(publication, hub))
+
+    def collapses(self, event: LogEvent) -> bool:
+        """Whether a later one of the same topic makes this one needless: a book that is said whole anyway."""
+        return self._replaces_books and isinstance(event, BookDelta)
+
+    def statistics(self) -> CodecStatistics:
+        """A snapshot of the counters."""
+        return CodecStatistics(
+            dialect=self._name,
+            transport=self.transport,
+            extra=self._extra,
+            encoded=self._encoded,
+            unspeakable=self._unspeakable,
+        )
+
+    def _make(self, publication: Publication, hub: Hub) -> bytes:
+        event: LogEvent | None = publication.event
+        if isinstance(event, Covered | Uncovered | TopicRefused):
+            return b""
+        if self._replaces_books and isinstance(event, BookDelta):
+            standing = hub.state(Want(topic_of(event), event.feed))
+            event = None if standing is None else standing.event
+        if event is None:
+            return b""
+        try:
+            messages = self._encoder.encode(event, hub.cursor(publication.offset), whole=publication.whole)
+        except Unspeakable:
+            self._unspeakable += 1
+            return b""
+        self._encoded += 1
+        return framed(self.transport, messages)
+
+
+class Codecs:
+    """The codecs of one house, each made when first needed. There are few: one a dialect, transport and set of options."""
+
+    def __init__(self) -> None:
+        self._codecs: dict[tuple[str, Transport, EncoderOptions], Codec] = {}
+
+    def of(self, dialect: Dialect, symbols: SymbolTable, transport: Transport, options: EncoderOptions) -> Codec:
+        """Return the one codec for these. A dialect has one table of symbols in a house."""
+        key = (dialect.name, transport, options)
+        codec = self._codecs.get(key)
+        if codec is None:
+            codec = self._codecs[key] = Codec(dialect, symbols, transport, options)
+        return codec
+
+    def statistics(self) -> tuple[CodecStatistics, ...]:
+        """A snapshot of every codec's counters."""
+        return tuple(codec.statistics() for codec in self._codecs.values())
