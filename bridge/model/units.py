@@ -6,6 +6,7 @@ would otherwise become a megabyte.
 """
 
 import calendar
+import functools
 import re
 import time
 from decimal import Decimal, InvalidOperation
@@ -30,8 +31,15 @@ SECONDS = 1_000_000_000
 MAX_DIGITS = 40
 MAX_EXPONENT = 30
 
+_FIRST_SECOND = -30_610_224_000
+"""1000-01-01T00:00:00Z."""
+
+_LAST_SECOND = 253_402_300_799
+"""9999-12-31T23:59:59Z."""
+
 _RFC3339 = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII
+    r"(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60))(?:\.(\d{1,9})\d*)?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
+    re.ASCII,
 )
 
 
@@ -72,32 +80,50 @@ def decimal_text(number: Decimal) -> str:
 def rfc3339(moment: UnixNanos) -> str:
     """Spell a moment as RFC 3339 in UTC, with as many fractional digits (0, 3, 6 or 9) as it needs."""
     seconds, nanos = divmod(moment, SECONDS)
-    head = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    head = _second_text(seconds)
     if not nanos:
         return head + "Z"
-    if nanos % MILLISECONDS == 0:
-        return f"{head}.{nanos // MILLISECONDS:03d}Z"
-    if nanos % MICROSECONDS == 0:
+    if nanos % MICROSECONDS:
+        return f"{head}.{nanos:09d}Z"
+    if nanos % MILLISECONDS:
         return f"{head}.{nanos // MICROSECONDS:06d}Z"
-    return f"{head}.{nanos:09d}Z"
+    return f"{head}.{nanos // MILLISECONDS:03d}Z"
+
+
+@functools.lru_cache(maxsize=4_096)
+def _second_text(seconds: int) -> str:
+    """Spell a whole second; events of one second are many, so it is spelled once."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def unix_nanos(text: str) -> UnixNanos:
     """Read an RFC 3339 time with any offset; digits beyond the ninth of a fraction are cut.
 
     Raises:
-        ValueError: not an RFC 3339 date and time.
+        ValueError: not an RFC 3339 date and time, or in UTC outside the years 1000 to 9999, which could not be spelled again.
     """
     match = _RFC3339.fullmatch(text)
     if match is None:
         msg = f"not an RFC 3339 time: {text[:60]!r}"
         raise ValueError(msg)
-    year, month, day, hour, minute, second, fraction, sign, off_hours, off_minutes = match.groups()
-    if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31 and int(hour) < 24 and int(minute) < 60 and int(second) < 61):
-        msg = f"not an RFC 3339 time: {text[:60]!r}"
+    date, clock, fraction, zone = match.groups()
+    seconds = _second(date, clock, zone)
+    return UnixNanos(seconds * SECONDS + int(fraction.ljust(9, "0")) if fraction else seconds * SECONDS)
+
+
+@functools.lru_cache(maxsize=4_096)
+def _second(date: str, clock: str, zone: str) -> int:
+    """Read a whole second; a leap second is the first of the next minute, as in Unix time."""
+    try:
+        seconds = calendar.timegm(time.strptime(date, "%Y-%m-%d"))
+    except ValueError as error:
+        msg = f"no such day: {date!r}"
+        raise ValueError(msg) from error
+    seconds += int(clock[:2]) * 3_600 + int(clock[3:5]) * 60 + int(clock[6:])
+    if zone not in "Zz":
+        ahead = int(zone[1:3]) * 3_600 + int(zone[4:]) * 60
+        seconds -= ahead if zone[0] == "+" else -ahead
+    if not _FIRST_SECOND <= seconds <= _LAST_SECOND:
+        msg = f"a time outside the years 1000 to 9999: '{date}T{clock}{zone}'"
         raise ValueError(msg)
-    seconds = calendar.timegm((int(year), int(month), int(day), int(hour), int(minute), int(second)))
-    if sign:
-        offset = (int(off_hours) * 60 + int(off_minutes)) * 60
-        seconds += -offset if sign == "+" else offset
-    return UnixNanos(seconds * SECONDS + int((fraction or "").ljust(9, "0")))
+    return seconds
