@@ -109,6 +109,7 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
         missed: how many events, when known.
         ts_from: the time range, when known; `ts_to` likewise.
         repaired: whether what was missed has been delivered after all.
+        feed: whose topics these are, where it stands in the log for everyone; None = one subscriber's own.
     """
 
     topics: tuple[Topic, ...]
@@ -120,6 +121,7 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     ts_from: UnixNanos | None = None
     ts_to: UnixNanos | None = None
     repaired: bool = False
+    feed: FeedName | None = None
 
 
 UpstreamEvent = (
