@@ -1,0 +1,132 @@
+"""One HTTP client for a feed: whole answers (`fetch`) and open streams (`open`), with foreign errors translated.
+
+HTTP/1.1 only: an event stream on a connection of its own cannot be held up or taken down by another, and costs half the CPU
+of one on HTTP/2. No redirects (a credential would travel with them), no cookies, nothing from the environment: what is not
+in the settings does not happen. Answers come unencoded, so that a bound on bytes is a bound.
+"""
+
+import logging
+import urllib.parse
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx2
+import trio
+
+from bridge.clock import Clock
+from bridge.dialects.contract import Frame, HttpRequest
+from bridge.errors import TransportLost
+from bridge.upstream.answer import Answer
+from bridge.upstream.faults import FOREIGN, lost
+from bridge.upstream.refusals import retry_after
+from bridge.upstream.route import Route, address_of, host_header, read_route
+from bridge.upstream.settings import FeedSettings
+
+CONNECT_SECONDS = 5.0
+"""For TCP and TLS together with a name's lookup: a vendor that needs longer is not there."""
+
+FETCH_SECONDS = 15.0
+"""For a whole answer: the shortest polling interval is 3 s, so a slower answer is of no use to anybody."""
+
+MAX_BODY_BYTES = 8 * 1024 * 1024
+"""Of one answer: the longest documented one (an instrument list) is below 1 MB."""
+
+_DEFAULT_HEADERS = {"user-agent": "feedbridge", "accept-encoding": "identity"}
+
+
+@asynccontextmanager
+async def open_client(settings: FeedSettings, clock: Clock) -> AsyncIterator["HttpClient"]:
+    """Open a feed's HTTP client; leaving the block closes its connections.
+
+    Raises:
+        ConfigError: the settings' certificate, proxy or address is none.
+    """
+    for name in ("httpx2", "httpcore2"):  # at INFO they log whole URLs, and some vendors want the token in the query
+        logging.getLogger(name).setLevel(logging.WARNING)
+    route = read_route(settings)
+    async with httpx2.AsyncClient(
+        verify=route.tls,
+        proxy=None if route.proxy is None else route.proxy.url,
+        trust_env=False,
+        follow_redirects=False,
+        headers=_DEFAULT_HEADERS,
+        timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
+        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=8, keepalive_expiry=15.0),
+    ) as client:
+        yield HttpClient(client, route, clock)
+
+
+class HttpClient:
+    """Sends a feed's requests. Any number at the same time; made by `open_client`.
+
+    Args:
+        client: closed by who opened it.
+        route: the feed's way out, for others that need it too.
+        clock: stamps answers.
+    """
+
+    def __init__(self, client: httpx2.AsyncClient, route: Route, clock: Clock) -> None:
+        self._client = client
+        self.route = route
+        self.clock = clock
+
+    async def fetch(self, request: HttpRequest) -> Frame:
+        """Send one request and return the whole answer, whatever its status.
+
+        Raises:
+            TransportLost: no whole answer within `FETCH_SECONDS` and `MAX_BODY_BYTES`; the sentence says why.
+        """
+        peer = peer_of(request)
+        with trio.move_on_after(FETCH_SECONDS):
+            answer = await self.open(request)
+            try:
+                body = await answer.read(MAX_BODY_BYTES)
+            finally:
+                await answer.aclose()
+            now = self.clock()
+            away = retry_after(answer.head.headers, now)
+            return Frame(data=body, ts_recv=now, status=answer.head.status, retry_after_seconds=away)
+        raise TransportLost(f"{peer}: no whole answer within {FETCH_SECONDS:g} s")
+
+    async def open(self, request: HttpRequest, *more_headers: tuple[str, str]) -> Answer:
+        """Send a request and return as soon as the answer's head is there; the caller sets the deadline and closes.
+
+        Args:
+            request: what to send.
+            more_headers: sent beside the request's own.
+
+        Raises:
+            TransportLost: no answer, or an encoded one; the sentence says why.
+        """
+        peer = peer_of(request)
+        try:
+            response = await self._client.send(self._prepare(request, more_headers), stream=True)
+        except (*FOREIGN, ValueError) as error:
+            raise lost(peer, error) from error
+        finally:
+            self._client.cookies.clear()
+        answer = Answer(response, peer)
+        if answer.head.headers.get("content-encoding", "identity") != "identity":
+            await answer.aclose()
+            raise TransportLost(f"{peer}: an encoded answer, though we asked for none")
+        return answer
+
+    def _prepare(self, request: HttpRequest, more_headers: tuple[tuple[str, str], ...]) -> httpx2.Request:
+        headers = [*request.headers, *more_headers]
+        url, extensions = request.url, {}
+        if self.route.connect_to is not None:
+            parts = urllib.parse.urlsplit(url)
+            headers.append(("host", host_header(url)))
+            extensions = {"sni_hostname": address_of(url).host}
+            url = parts._replace(netloc=str(self.route.connect_to)).geturl()
+        return self._client.build_request(
+            request.method, url, headers=headers, content=request.body or None, extensions=extensions
+        )
+
+
+def peer_of(request: HttpRequest) -> str:
+    """Return `host:port` of a request, for sentences."""
+    try:
+        return str(address_of(request.url))
+    except ValueError:
+        return "the URL's host"
