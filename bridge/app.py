@@ -1,0 +1,269 @@
+"""The roof: the only module that sees both wings. It builds a bridge or a simulator and runs it in one nursery.
+
+A bridge is feeds, a hub and a server. A simulator is the same house with a tape where the feeds were and a vendor's dialect
+where the canonical one was. Order of life: the server listens before the feeds connect, so that clients are told how the
+feeds are; at the end the server drains while feeds and hub still run, and only then is everything else cancelled.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from random import SystemRandom
+
+import msgspec
+import trio
+
+from bridge.broker import open_log
+from bridge.clock import wall_clock
+from bridge.config import Config
+from bridge.dialects.contract import Answer, Outcome, Question, SymbolTable
+from bridge.dialects.loader import load_dialect
+from bridge.downstream.admission import Admission
+from bridge.downstream.contract import FeedReadiness, House, Readiness, Resolve, ServedDialect
+from bridge.downstream.server import serve
+from bridge.downstream.settings import AuthSettings, DialectSettings, LimitSettings, ListenSettings
+from bridge.downstream.tokens import mint_token
+from bridge.hub.hub import Hub
+from bridge.hub.settings import HubSettings
+from bridge.model import AccountId, FeedHealth, FeedName, InstrumentId
+from bridge.tape import Tape
+from bridge.upstream.arbiter import Arbiter, FeedEntry
+from bridge.upstream.contract import Feed
+from bridge.upstream.feed import FeedTools, open_feed
+from bridge.upstream.settings import FeedSettings
+from bridge.upstream.tape import TapeFeed
+
+CANONICAL = "canonical"
+"""The dialect in which the bridge itself is served."""
+
+TAPE = FeedName("tape")
+"""A simulator's only feed; its account is `tape/demo`."""
+
+SIMULATED_ACCOUNT = AccountId("tape/demo")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A bridge or simulator that is up.
+
+    Attributes:
+        urls: where it listens.
+        house: what its endpoints use.
+        feeds: its feeds by name.
+        closing: set it to let the streams say goodbye and the server stop.
+        closed: set when that is done.
+    """
+
+    urls: Sequence[str]
+    house: House
+    feeds: Mapping[FeedName, Feed]
+    closing: trio.Event
+    closed: trio.Event = field(default_factory=trio.Event)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulation:
+    """What `simulate` plays.
+
+    Attributes:
+        dialect: the vendor's name.
+        tape: what it plays.
+        auth: who gets in.
+        bind: where it listens.
+        limits: the vendor's own on top of these.
+        instruments: listed symbols, our id → the vendor's.
+        speed: 2 = twice as fast as recorded.
+        once: play one lap, beginning with the first client, and then stay silent.
+    """
+
+    dialect: str
+    tape: Tape
+    auth: AuthSettings
+    bind: tuple[str, ...] = ("127.0.0.1:0",)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    instruments: Mapping[InstrumentId, str | Mapping[str, str]] = field(default_factory=dict)
+    settings: DialectSettings = field(default_factory=DialectSettings)
+    speed: float = 1.0
+    once: bool = False
+
+
+def mint(
+    auth: AuthSettings, sub: str, ttl_seconds: float, topics: Sequence[str] | None, accounts: Sequence[str]
+) -> str:
+    """Mint a token with `auth.secret`.
+
+    Raises:
+        ConfigError: there is no secret.
+    """
+    return mint_token(auth, sub, ttl_seconds, topics=topics, accounts=accounts, now=wall_clock())
+
+
+def remarks(config: Config) -> list[str]:
+    """Return what an operator should know of a valid configuration, one sentence each."""
+    found = [
+        f"feeds.{name}.transports: only {feed.transports[0]} is used; falling back along the list is not there yet"
+        for name, feed in config.feeds.items()
+        if len(feed.transports) > 1
+    ]
+    if not config.feeds:
+        found.append("feeds: none is configured, so every topic is unknown")
+    if config.auth.mode == "jwt" and not config.auth.default_topics and not config.auth.anonymous_topics:
+        found.append(
+            "auth.default_topics is empty, so a token without a feedbridge.topics claim may subscribe to nothing"
+        )
+    return found
+
+
+async def run_bridge(config: Config, *, task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED) -> None:
+    """Run the bridge that a configuration describes, until its `closing` is set and it has drained.
+
+    Raises:
+        ConfigError: an address, certificate, proxy or token file cannot be used.
+    """
+    hub = _hub(config.broker.url, config.limits)
+    tables = {
+        name: SymbolTable(load_dialect(name).spelling, config.aliases(name))
+        for name in {feed.dialect for feed in config.feeds.values()}
+    }
+    listed = {instrument: config.feeds_of(instrument) for instrument in config.instruments}
+    entries = [_entry(name, settings, tables[settings.dialect]) for name, settings in config.feeds.items()]
+    arbiter = Arbiter(entries, listed, strict=config.strict_instruments, max_unlisted=config.limits.instruments)
+    async with AsyncExitStack() as stack:
+        feeds: dict[FeedName, Feed] = {}
+        for name, settings in config.feeds.items():
+            dialect, symbols = load_dialect(settings.dialect), tables[settings.dialect]
+            opening = open_feed(name, settings, dialect, symbols, _tools(hub, name))
+            feeds[name] = await stack.enter_async_context(opening)
+        house = _house(
+            hub, feeds, arbiter.resolve, config.listen, config.auth, config.limits, _canonical(config), listed
+        )
+        await _run(hub, feeds, house, task_status)
+
+
+def _entry(name: FeedName, settings: FeedSettings, symbols: SymbolTable) -> FeedEntry:
+    return FeedEntry(
+        name=name,
+        dialect=load_dialect(settings.dialect),
+        symbols=symbols,
+        globs=settings.instruments,
+        transport=settings.transports[0],
+        account=AccountId(f"{name}/{settings.account}") if settings.account else None,
+    )
+
+
+def _tools(hub: Hub, name: FeedName) -> FeedTools:
+    return FeedTools(publish=hub.publish, interest=hub.interest(name), clock=wall_clock, random=SystemRandom())
+
+
+def _canonical(config: Config) -> ServedDialect:
+    dialect, settings = load_dialect(CANONICAL), config.dialects.get(CANONICAL, DialectSettings())
+    symbols = SymbolTable(dialect.spelling, {})
+    return ServedDialect(dialect=dialect, symbols=symbols, limits=limits_of(config.limits, settings), settings=settings)
+
+
+async def run_simulator(
+    simulation: Simulation, *, task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Run a vendor's simulator: the bridge serving that vendor's dialect from a tape."""
+    hub = _hub("memory:", simulation.limits)
+    dialect = load_dialect(simulation.dialect)
+    symbols = SymbolTable(dialect.spelling, simulation.instruments)
+    feed = TapeFeed(
+        TAPE,
+        simulation.tape,
+        _tools(hub, TAPE),
+        speed=simulation.speed,
+        once=simulation.once,
+        account=SIMULATED_ACCOUNT,
+    )
+    limits = msgspec.structs.replace(simulation.limits, **_vendor_limits(simulation.dialect))
+    served = ServedDialect(
+        dialect=dialect, symbols=symbols, limits=limits_of(limits, simulation.settings), settings=simulation.settings
+    )
+    listen = ListenSettings(bind=simulation.bind, default_websocket_dialect=simulation.dialect)
+    resolve = feed.resolve
+    feeds: dict[FeedName, Feed] = {TAPE: feed}
+    await _run(hub, feeds, _house(hub, feeds, resolve, listen, simulation.auth, limits, served, {}), task_status)
+
+
+def limits_of(limits: LimitSettings, settings: DialectSettings) -> LimitSettings:
+    """Return `[limits]` with a dialect's own on top."""
+    own = {
+        name: value
+        for name in settings.limits.__struct_fields__
+        if (value := getattr(settings.limits, name)) is not None
+    }
+    return msgspec.structs.replace(limits, **own)
+
+
+def _vendor_limits(dialect: str) -> dict[str, int | float]:
+    granted = load_dialect(dialect).profile.limits
+    return {name: getattr(granted, name) for name in granted.__struct_fields__}
+
+
+def _hub(broker_url: str, limits: LimitSettings) -> Hub:
+    bounds = HubSettings(
+        linger_seconds=limits.linger_seconds,
+        history_events=limits.history_events,
+        history_bytes=limits.history_bytes,
+        history_seconds=limits.history_seconds,
+    )
+    return Hub(open_log(broker_url), wall_clock, bounds)
+
+
+def _house(  # noqa: PLR0913, PLR0917 - the one place where all of a house comes together
+    hub: Hub,
+    feeds: Mapping[FeedName, Feed],
+    resolve: Resolve,
+    listen: ListenSettings,
+    auth: AuthSettings,
+    limits: LimitSettings,
+    served: ServedDialect,
+    instruments: Mapping[InstrumentId, Sequence[FeedName]],
+) -> House:
+    async def ask(name: FeedName, question: Question, deadline_seconds: float) -> Answer:
+        feed = feeds.get(name)
+        return await feed.ask(question, deadline_seconds) if feed else Answer(outcome=Outcome.UNSUPPORTED)
+
+    return House(
+        hub=hub,
+        admission=Admission(auth, limits, wall_clock),
+        clock=wall_clock,
+        ask=ask,
+        resolve=resolve,
+        readiness=partial(_readiness, feeds),
+        listen=listen,
+        auth=auth,
+        limits=limits,
+        served=(served,),
+        instruments={str(instrument): names for instrument, names in instruments.items()},
+    )
+
+
+def _readiness(feeds: Mapping[FeedName, Feed]) -> Readiness:
+    """Ready when no feed that is wanted is down; with nothing wanted yet, ready."""
+    seen = []
+    for name, feed in feeds.items():
+        now = feed.statistics()
+        seen.append(FeedReadiness(feed=name, status=now.status, wanted=now.wanted > 0, reason=now.reason))
+    return Readiness(ready=not any(one.wanted and one.status == FeedHealth.DOWN for one in seen), feeds=tuple(seen))
+
+
+async def _run(hub: Hub, feeds: Mapping[FeedName, Feed], house: House, task_status: trio.TaskStatus[Running]) -> None:
+    async with trio.open_nursery() as nursery:
+        listening = await nursery.start(partial(serve, house))
+        nursery.start_soon(hub.run)
+        for feed in feeds.values():
+            nursery.start_soon(feed.run)
+        running = Running(urls=listening.urls, house=house, feeds=feeds, closing=house.closing)
+        task_status.started(running)
+        await listening.closed.wait()
+        nursery.cancel_scope.cancel()
+        running.closed.set()
+
+
+def made_up_secret() -> str:
+    """Return a fresh HS256 secret for a simulator."""
+    return secrets.token_hex(32)
