@@ -1,10 +1,10 @@
-"""Which topics stand on which line: the smallest change from what is to what is wanted, within the vendor's limits.
+"""Which topics stand on which slot: the smallest change from what is to what is wanted, within the vendor's limits.
 
-A *line* is a connection as planned: it keeps its number and its topics through reconnects and hand-overs. The rules, in
-order: a topic that has a place keeps it; lines that change anyway are filled first, then those with the most room; an
-instrument's topics stay together while there is room (a vendor may count them as one subscription); a new line is opened
+A *slot* is a connection as planned: it keeps its number and its topics through reconnects and hand-overs. The rules, in
+order: a topic that has a place keeps it; slots that change anyway are filled first, then those with the most room; an
+instrument's topics stay together while there is room (a vendor may count them as one subscription); a new slot is opened
 only when the old ones are full; what then finds no place overflows, newest first. Only to make room for a topic without
-a place are two half-empty lines of a lane joined: the topics moved so are interrupted, which the feed declares.
+a place are two half-empty slots of a lane joined: the topics moved so are interrupted, which the feed declares.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ Count = Callable[[Sequence[Topic]], int]
 """How many of the vendor's subscriptions some topics use when they share a connection (`Dialect.subscriptions`)."""
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class Slot(msgspec.Struct, frozen=True, kw_only=True):
     """A planned connection.
 
     Attributes:
@@ -35,46 +35,46 @@ class PlanLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What binds a plan; None = no limit.
 
     Attributes:
-        changeable: whether a line's topics may change while it is open.
-        lines: how many lines there may be, over all lanes; the one kept for hand-overs is taken off already.
-        subscriptions: how many subscriptions one line may carry, by `count`.
+        changeable: whether a slot's topics may change while it is open.
+        slots: how many slots there may be, over all lanes; the one kept for hand-overs is taken off already.
+        subscriptions: how many subscriptions one slot may carry, by `count`.
     """
 
     changeable: bool
-    lines: int | None
+    slots: int | None
     subscriptions: int | None
 
 
 class Open(msgspec.Struct, frozen=True):
-    """Open a new line with these topics."""
+    """Open a new slot with these topics."""
 
     lane: Lane
     topics: frozenset[Topic]
 
 
 class Replace(msgspec.Struct, frozen=True):
-    """Hand a line over to a new connection that carries exactly these topics."""
+    """Hand a slot over to a new connection that carries exactly these topics."""
 
     number: int
     topics: frozenset[Topic]
 
 
 class Add(msgspec.Struct, frozen=True):
-    """Subscribe to these on an open line."""
+    """Subscribe to these on an open slot."""
 
     number: int
     topics: frozenset[Topic]
 
 
 class Remove(msgspec.Struct, frozen=True):
-    """Unsubscribe from these on an open line."""
+    """Unsubscribe from these on an open slot."""
 
     number: int
     topics: frozenset[Topic]
 
 
 class Close(msgspec.Struct, frozen=True):
-    """Close a line: nothing of it is wanted any more."""
+    """Close a slot: nothing of it is wanted any more."""
 
     number: int
 
@@ -88,8 +88,8 @@ class Overflow(msgspec.Struct, frozen=True):
 Change = Close | Remove | Replace | Add | Open | Overflow
 
 
-def spare_line(maximum: int | None, *, changeable: bool) -> int | None:
-    """Return how many lines may be planned: where a change needs a second connection, one of several is kept for that.
+def planned_slots(maximum: int | None, *, changeable: bool) -> int | None:
+    """Return how many slots may be planned: where a change needs a second connection, one of several is kept for that.
 
     Args:
         maximum: how many connections the vendor grants; None = no limit named, 0 = unlimited by the operator's word.
@@ -100,19 +100,19 @@ def spare_line(maximum: int | None, *, changeable: bool) -> int | None:
     return maximum if changeable or maximum == 1 else maximum - 1
 
 
-def plan(lines: Sequence[Line], wanted: Mapping[Topic, Lane], limits: PlanLimits, count: Count) -> list[Change]:
+def plan(slots: Sequence[Slot], wanted: Mapping[Topic, Lane], limits: PlanLimits, count: Count) -> list[Change]:
     """Return what to change; [] when all stands as it should.
 
-    Closes come first, so that a line's place is free before it is taken; the overflow comes last.
+    Closes come first, so that a slot's place is free before it is taken; the overflow comes last.
 
     Args:
-        lines: all the lines there are, whatever their state.
+        slots: all the slots there are, whatever their state.
         wanted: every topic wanted, with the lane that carries it.
         limits: what the vendor allows.
         count: how the vendor counts subscriptions.
     """
-    table = _Table(lines, wanted, limits, count)
-    table.place(_groups(wanted, {topic for line in table.lines for topic in line.topics}))
+    table = _Table(slots, wanted, limits, count)
+    table.place(_groups(wanted, {topic for slot in table.slots for topic in slot.topics}))
     return table.changes()
 
 
@@ -129,9 +129,9 @@ def _order(topic: Topic) -> tuple[str, str, str]:
 
 
 class _Draft:
-    """A line while the plan is made; `was` None = to be opened."""
+    """A slot while the plan is made; `was` None = to be opened."""
 
-    def __init__(self, lane: Lane, topics: Iterable[Topic], was: Line | None) -> None:
+    def __init__(self, lane: Lane, topics: Iterable[Topic], was: Slot | None) -> None:
         self.lane = lane
         self.topics = dict.fromkeys(topics)
         self.was = was
@@ -143,20 +143,20 @@ class _Draft:
 
 
 class _Table:
-    """All lines while the plan is made."""
+    """All slots while the plan is made."""
 
-    def __init__(self, lines: Sequence[Line], wanted: Mapping[Topic, Lane], limits: PlanLimits, count: Count) -> None:
+    def __init__(self, slots: Sequence[Slot], wanted: Mapping[Topic, Lane], limits: PlanLimits, count: Count) -> None:
         self._limits = limits
         self._count = count
         self._overflow: list[Topic] = []
-        self.lines: list[_Draft] = []
+        self.slots: list[_Draft] = []
         seen: set[Topic] = set()
-        for line in lines:
-            kept = sorted((t for t in line.topics if wanted.get(t) == line.lane and t not in seen), key=_order)
+        for slot in slots:
+            kept = sorted((t for t in slot.topics if wanted.get(t) == slot.lane and t not in seen), key=_order)
             seen.update(kept)
-            draft = _Draft(line.lane, kept, line)
+            draft = _Draft(slot.lane, kept, slot)
             draft.used = count(kept)
-            self.lines.append(draft)
+            self.slots.append(draft)
 
     def place(self, groups: Iterable[tuple[Lane, list[Topic]]]) -> None:
         left: list[tuple[Lane, list[Topic]]] = []
@@ -168,39 +168,39 @@ class _Table:
                 self._overflow.extend(topics)
 
     def _put(self, lane: Lane, topics: Sequence[Topic]) -> bool:
-        """Put topics together on the best line that has room; one that stands empty takes up a place again."""
+        """Put topics together on the best slot that has room; one that stands empty takes up a place again."""
         free = self._has_free_place()
-        open_lines = [line for line in self.lines if line.lane == lane and (line.topics or free)]
-        best_first = sorted(open_lines, key=lambda line: (not line.changed, line.used))
-        return any(self._fits(line, topics) for line in best_first)
+        open_slots = [slot for slot in self.slots if slot.lane == lane and (slot.topics or free)]
+        best_first = sorted(open_slots, key=lambda slot: (not slot.changed, slot.used))
+        return any(self._fits(slot, topics) for slot in best_first)
 
-    def _fits(self, line: _Draft, topics: Iterable[Topic]) -> bool:
-        """Put topics on a line if it has room for all of them."""
-        together = {**line.topics, **dict.fromkeys(topics)}
+    def _fits(self, slot: _Draft, topics: Iterable[Topic]) -> bool:
+        """Put topics on a slot if it has room for all of them."""
+        together = {**slot.topics, **dict.fromkeys(topics)}
         used = self._count(list(together))
         if self._limits.subscriptions is not None and used > self._limits.subscriptions:
             return False
-        line.topics, line.used = together, used
+        slot.topics, slot.used = together, used
         return True
 
     def _open(self, lane: Lane, topics: Sequence[Topic]) -> bool:
-        """Open a line for topics if one more is allowed."""
-        line = _Draft(lane, (), None)
-        if not self._has_free_place() or not self._fits(line, topics):
+        """Open a slot for topics if one more is allowed."""
+        slot = _Draft(lane, (), None)
+        if not self._has_free_place() or not self._fits(slot, topics):
             return False
-        self.lines.append(line)
+        self.slots.append(slot)
         return True
 
     def _has_free_place(self) -> bool:
-        """A line that stands empty does not count: it will be closed first."""
-        return self._limits.lines is None or sum(1 for line in self.lines if line.topics) < self._limits.lines
+        """A slot that stands empty does not count: it will be closed first."""
+        return self._limits.slots is None or sum(1 for slot in self.slots if slot.topics) < self._limits.slots
 
     def _make_room(self, lane: Lane, topics: Sequence[Topic]) -> bool:
-        """Join lines of one lane until one is free for topics; False and unchanged when that cannot be."""
-        for line in sorted((line for line in self.lines if line.topics), key=lambda line: line.used):
-            before = [(other, other.topics, other.used) for other in self.lines]
-            moving, line.topics, line.used = line.topics, {}, 0
-            others = [other for other in self.lines if other.lane == line.lane and other is not line and other.topics]
+        """Join slots of one lane until one is free for topics; False and unchanged when that cannot be."""
+        for slot in sorted((slot for slot in self.slots if slot.topics), key=lambda slot: slot.used):
+            before = [(other, other.topics, other.used) for other in self.slots]
+            moving, slot.topics, slot.used = slot.topics, {}, 0
+            others = [other for other in self.slots if other.lane == slot.lane and other is not slot and other.topics]
             if all(any(self._fits(other, [topic]) for other in others) for topic in moving) and (
                 self._put(lane, topics) or self._open(lane, topics)
             ):
@@ -213,19 +213,19 @@ class _Table:
         closes: list[Change] = []
         others: list[Change] = []
         opens: list[Change] = []
-        for line in self.lines:
-            topics = frozenset(line.topics)
-            if line.was is None:
-                opens.extend([Open(line.lane, topics)] if topics else [])
+        for slot in self.slots:
+            topics = frozenset(slot.topics)
+            if slot.was is None:
+                opens.extend([Open(slot.lane, topics)] if topics else [])
             elif not topics:
-                closes.append(Close(line.was.number))
-            elif not line.changed:
+                closes.append(Close(slot.was.number))
+            elif not slot.changed:
                 continue
             elif self._limits.changeable:
-                gone, new = line.was.topics - topics, topics - line.was.topics
-                others.extend([Remove(line.was.number, gone)] if gone else [])
-                others.extend([Add(line.was.number, new)] if new else [])
+                gone, new = slot.was.topics - topics, topics - slot.was.topics
+                others.extend([Remove(slot.was.number, gone)] if gone else [])
+                others.extend([Add(slot.was.number, new)] if new else [])
             else:
-                others.append(Replace(line.was.number, topics))
+                others.append(Replace(slot.was.number, topics))
         overflow: list[Change] = [Overflow(frozenset(self._overflow))] if self._overflow else []
         return closes + others + opens + overflow

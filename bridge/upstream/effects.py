@@ -1,0 +1,61 @@
+"""What follows from what a vendor says: the vocabulary between a session, which decides, and its link, which acts."""
+
+import msgspec
+
+from bridge.model import Topic, UnixNanos, UpstreamEvent
+
+
+class Emit(msgspec.Struct, frozen=True):
+    """The vendor said this of a topic that we asked for."""
+
+    event: UpstreamEvent
+    topic: Topic
+
+
+class Confirmed(msgspec.Struct, frozen=True):
+    """From here on these topics are served completely."""
+
+    topics: tuple[Topic, ...]
+
+
+class Doubted(msgspec.Struct, frozen=True):
+    """The vendor dropped these without being asked; they are being asked for again."""
+
+    topics: tuple[Topic, ...]
+
+
+class Declined(msgspec.Struct, frozen=True):
+    """The vendor said no to a topic; it is no longer asked for on this session."""
+
+    topic: Topic
+    code: str
+    message: str
+
+
+class Say(msgspec.Struct, frozen=True):
+    """Send these texts, in order; then, when `probe` is not empty, a ping whose pong confirms those topics."""
+
+    texts: tuple[bytes, ...]
+    probe: tuple[Topic, ...] = ()
+
+
+class Expiring(msgspec.Struct, frozen=True):
+    """The vendor says that our credential ends at `at`; None = now, or it did not say."""
+
+    at: UnixNanos | None
+
+
+class GiveUp(msgspec.Struct, frozen=True):
+    """Nothing good will come of this session: close it and begin another."""
+
+    reason: str
+
+
+class Complaint(msgspec.Struct, frozen=True):
+    """The vendor complains of something that ends neither a topic nor the connection."""
+
+    code: str
+    message: str
+
+
+Effect = Complaint | Emit | Confirmed | Doubted | Declined | Say | Expiring | GiveUp

@@ -1,0 +1,169 @@
+"""De-duplication while two connections of a feed carry the same topics: every event once, none lost.
+
+Theory of operation. While both are open the *old* connection's events are published, and noted from the moment at which the
+new one began to open; the *new* one's are held. At the switch the old one has ended, and of what was held goes out:
+
+* trades: those with an id by the id; those without as a multiset (`tally`), a doubtful one marked `possible_duplicate`;
+* orders: what the old one did not say word for word; bars: as trades without ids, a doubtful one goes out;
+* quotes: the patches behind the last one that the old connection had delivered too, in order;
+* books: one replacement, folded from everything the new one said. The new one's later deltas build upon it.
+
+For `AFTERMATH_SECONDS` more the new one's events still pass through here, because it may lag behind the old one. At the end
+one patch for each quote, folded from everything the new connection said, puts right what may still differ.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from bridge.model import (
+    Bar,
+    BookDelta,
+    BookReplacement,
+    BookSnapshot,
+    OrderUpdate,
+    QuotePatch,
+    Topic,
+    Trade,
+    UnixNanos,
+    UpstreamEvent,
+)
+from bridge.upstream.folds import BookFold, QuoteFold
+from bridge.upstream.tally import Sameness, Tally
+
+SETTLE_SECONDS = 1.0
+"""How long both stay open after the new one was confirmed: what the vendor sent on the old one has arrived by then."""
+
+AFTERMATH_SECONDS = 2.0
+"""How long after the switch the new one's events are still compared."""
+
+HELD_EVENTS = 10_000
+"""Events of the new connection that are held; then the switch is made at once. Books are folded and do not count."""
+
+
+class Overlap:
+    """The overlap of two connections. Pure: times are Trio's, handed in.
+
+    Args:
+        topics: what both carry; only their events are handed in.
+
+    Attributes:
+        removed: how many events were taken out.
+    """
+
+    def __init__(self, topics: Iterable[Topic]) -> None:
+        self.topics = frozenset(topics)
+        self.removed = 0
+        self._tally = Tally()
+        self._ids: set[tuple[str, str]] = set()
+        self._orders: set[bytes] = set()
+        self._held: list[tuple[UpstreamEvent, float]] = []
+        self._old_quotes: dict[str, float] = {}
+        self._quotes: dict[str, QuoteFold] = {}
+        self._books: dict[str, BookFold] = {}
+
+    @property
+    def full(self) -> bool:
+        """No more can be held: switch."""
+        return len(self._held) >= HELD_EVENTS
+
+    # ── while both are open ──
+    def old(self, event: UpstreamEvent, now: float) -> None:
+        """Note what the old connection delivered (and its owner published)."""
+        match event:
+            case Trade(trade_id=str(trade_id)):
+                self._ids.add((event.instrument, trade_id))
+            case OrderUpdate():
+                self._orders.add(_content(event))
+            case Trade() | Bar():
+                self._tally.note(_content(event), now)
+            case QuotePatch():
+                self._tally.note(_content(event), now)
+                self._old_quotes[event.instrument] = now
+            case _:
+                pass
+
+    def hold(self, event: UpstreamEvent, now: float) -> None:
+        """Keep what the new connection said, for the switch."""
+        if isinstance(event, BookSnapshot | BookDelta | BookReplacement):
+            self._books.setdefault(event.instrument, BookFold()).add(event)
+            return
+        self._fold(event)
+        self._held.append((event, now))
+
+    def confirmed(self, now: float) -> None:
+        """The vendor confirmed the new connection."""
+        self._tally.confirmed(now)
+
+    # ── the switch and after ──
+    def switch(self, now: float) -> list[UpstreamEvent]:
+        """The old connection has ended; return what of the new one's is to be published, in order."""
+        self._tally.ended(now)
+        known = self._known_quotes()
+        held, self._held = self._held, []
+        out: list[UpstreamEvent] = []
+        for place, (event, received) in enumerate(held):
+            if isinstance(event, QuotePatch):
+                if place >= known.get(event.instrument, 0) and received > self._seen_until(event, known):
+                    out.append(event)
+                else:
+                    self.removed += 1
+            else:
+                out.extend(self._judge(event, received))
+        books = (fold.folded() for fold in self._books.values())
+        return [*out, *(book for book in books if book is not None)]
+
+    def late(self, event: UpstreamEvent, now: float) -> list[UpstreamEvent]:
+        """Return what of an event that came after the switch is to be published: it, it with a mark, or nothing."""
+        self._fold(event)
+        return self._judge(event, now)
+
+    def finish(self) -> list[UpstreamEvent]:
+        """The aftermath is over; return what puts the quotes right."""
+        return [fold.patch for fold in self._quotes.values() if fold.patch is not None]
+
+    # ── judging ──
+    def _judge(self, event: UpstreamEvent, received: float) -> list[UpstreamEvent]:
+        out: list[UpstreamEvent]
+        match event:
+            case Trade(trade_id=str(trade_id)):
+                out = [] if (event.instrument, trade_id) in self._ids else [event]
+            case OrderUpdate():
+                out = [] if _content(event) in self._orders else [event]
+            case Trade() | Bar() | QuotePatch():
+                out = _delivered(event, self._tally.match(_content(event), received))
+            case _:
+                return [event]
+        self.removed += not out
+        return out
+
+    def _known_quotes(self) -> dict[str, int]:
+        """By instrument: the place behind the last held patch that the old connection delivered too."""
+        known: dict[str, int] = {}
+        for place, (event, received) in enumerate(self._held):
+            if not isinstance(event, QuotePatch):
+                continue
+            if self._tally.match(_content(event), received) is not Sameness.FRESH:
+                known[event.instrument] = place + 1
+        return known
+
+    def _seen_until(self, patch: QuotePatch, known: dict[str, int]) -> float:
+        """Where nothing matched, what came before the old connection's last word is older than that word."""
+        return float("-inf") if patch.instrument in known else self._old_quotes.get(patch.instrument, float("-inf"))
+
+    def _fold(self, event: UpstreamEvent) -> None:
+        if isinstance(event, QuotePatch):
+            self._quotes.setdefault(event.instrument, QuoteFold()).add(event)
+
+
+def _delivered(event: Trade | Bar | QuotePatch, sameness: Sameness) -> list[UpstreamEvent]:
+    if sameness is Sameness.FRESH:
+        return [event]
+    if sameness is Sameness.DUPLICATE or isinstance(event, QuotePatch):
+        return []
+    return [msgspec.structs.replace(event, possible_duplicate=True) if isinstance(event, Trade) else event]
+
+
+def _content(event: Trade | Bar | QuotePatch | OrderUpdate) -> bytes:
+    """What two copies of one event have in common: everything but when we received it."""
+    return msgspec.json.encode(msgspec.structs.replace(event, ts_recv=UnixNanos(0)))

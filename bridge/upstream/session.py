@@ -1,0 +1,255 @@
+"""One session's mind: what to say to the vendor, and what follows from what it says. Sans-IO; a `Link` does it.
+
+A topic is *pending* from the moment it is asked for and *confirmed* once the vendor has shown that it serves it: by its own
+word (`Ready`), by the first event of the topic, or — where the vendor never answers a subscribe — by the pong of a ping
+sent behind it. Only a confirmed topic may be called covered. Malformed frames are counted and survived up to a bound.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from bridge.dialects.contract import (
+    Asked,
+    Credential,
+    CredentialEnding,
+    Decoder,
+    Frame,
+    Heartbeat,
+    HttpRequest,
+    Ready,
+    Refused,
+    Requests,
+    Signal,
+    SubscriptionsLost,
+    TransportProfile,
+    Unknown,
+    VendorError,
+)
+from bridge.errors import VendorProtocolError
+from bridge.model import AccountId, Code, Topic, TopicKind, UpstreamEvent
+from bridge.upstream.effects import Complaint, Confirmed, Declined, Doubted, Effect, Emit, Expiring, GiveUp, Say
+from bridge.upstream.state import SessionState, Turn, after
+from bridge.upstream.subject import subject_of
+
+MALFORMED_IN_A_ROW = 20
+"""So many malformed frames without a sound one between them: this is not the party we think it is; reconnect."""
+
+
+class SessionCounters:
+    """What sessions of one feed have in common to count."""
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.unknown = 0
+        self.malformed = 0
+
+
+class Session:
+    """One connection's life, from its request to its end.
+
+    Args:
+        asked: what it asks for; the session owns it from here on.
+        requests: what it sends, made for `asked`.
+        decoder: what it makes of frames, made for `asked`.
+        profile: the transport's numbers.
+        account: whose orders arrive if an `order` topic is asked for; None = nobody's.
+        counters: where it counts.
+    """
+
+    def __init__(  # noqa: PLR0913 - the three parts of a dialect's client half, and who owns them
+        self,
+        asked: Asked,
+        requests: Requests,
+        decoder: Decoder,
+        *,
+        profile: TransportProfile,
+        account: AccountId | None,
+        counters: SessionCounters,
+    ) -> None:
+        self.state = SessionState.CONNECTING
+        self.malformed_in_a_row = 0
+        self._asked = asked
+        self._requests = requests
+        self._decoder = decoder
+        self._profile = profile
+        self._account = account
+        self._counters = counters
+        self._pending: dict[Topic, None] = {}
+        self._confirmed: dict[Topic, None] = {}
+        self._in_request: frozenset[Topic] = frozenset()
+
+    @property
+    def topics(self) -> frozenset[Topic]:
+        """What is asked for."""
+        return frozenset(self._asked.topics)
+
+    @property
+    def pending(self) -> frozenset[Topic]:
+        """What the vendor has not confirmed yet."""
+        return frozenset(self._pending)
+
+    @property
+    def confirmed(self) -> frozenset[Topic]:
+        """What the vendor has confirmed."""
+        return frozenset(self._confirmed)
+
+    # ── what we do ──
+    def open(self, topics: Iterable[Topic], credential: Credential | None, last_event_id: str | None) -> HttpRequest:
+        """Return the request that opens the connection for these topics.
+
+        Args:
+            topics: what it shall carry.
+            credential: None when the feed has none.
+            last_event_id: the newest usable id of the session before; None = none.
+        """
+        self._ask(sorted(topics, key=str))
+        return self._requests.open(credential, last_event_id if self._profile.usable_event_ids else None)
+
+    def accepted(self) -> list[Effect]:
+        """The vendor accepted the connection."""
+        self._turn(Turn.ACCEPTED)
+        texts = self._requests.subscribe(self._asked.topics)
+        if not texts:
+            self._in_request = self.topics
+        return self._say(texts, self._asked.topics)
+
+    def add(self, topics: Iterable[Topic]) -> list[Effect]:
+        """Ask for more on an open connection."""
+        new = [topic for topic in sorted(topics, key=str) if topic not in self._asked]
+        if not new:
+            return []
+        self._ask(new)
+        return self._say(self._requests.subscribe(new), tuple(new))
+
+    def drop(self, topics: Iterable[Topic]) -> list[Effect]:
+        """Ask no longer for these on an open connection."""
+        old = [topic for topic in sorted(topics, key=str) if topic in self._asked]
+        if not old:
+            return []
+        self._forget(old)
+        texts = self._requests.unsubscribe(old)
+        return [Say(tuple(texts))] if texts else []
+
+    def ping(self) -> bytes | None:
+        """Return the application's own ping, or None where the protocol's is all there is."""
+        return self._requests.ping()
+
+    def retire(self) -> None:
+        """We are leaving."""
+        self._turn(Turn.RETIRED)
+
+    def ended(self) -> None:
+        """The connection is gone."""
+        self._turn(Turn.ENDED)
+
+    # ── what the vendor does ──
+    def receive(self, frame: Frame) -> list[Effect]:
+        """Return what follows from a frame, in order.
+
+        Raises:
+            Exception: only for a mistake of the decoder's; whoever runs the session contains it.
+        """
+        try:
+            said = self._decoder.decode(frame)
+        except VendorProtocolError as error:
+            return self.malformed(error)
+        self.malformed_in_a_row = 0
+        return [effect for word in said for effect in self._follow(word)]
+
+    def malformed(self, error: VendorProtocolError) -> list[Effect]:
+        """Count what could not be read; give up past `MALFORMED_IN_A_ROW`."""
+        self._counters.malformed += 1
+        self.malformed_in_a_row += 1
+        if self.malformed_in_a_row < MALFORMED_IN_A_ROW:
+            return []
+        return [GiveUp(f"{MALFORMED_IN_A_ROW} malformed messages in a row, the last: {error.reason}")]
+
+    def answered(self, topics: Sequence[Topic]) -> list[Effect]:
+        """The pong of a ping sent behind a subscribe came: what was not refused by now is served."""
+        return self._confirm(topics)
+
+    def _follow(self, word: UpstreamEvent | Signal) -> list[Effect]:
+        effects: list[Effect] = []
+        match word:
+            case Heartbeat():
+                pass
+            case Unknown():
+                self._counters.unknown += 1
+            case CredentialEnding(at):
+                effects = [Expiring(at)]
+            case VendorError(code, message, fatal):
+                effects = [GiveUp(f"the vendor said {code}: {message}") if fatal else Complaint(code, message)]
+            case Ready(topics):
+                effects = self._confirm(self._opened_with() if topics is None else topics)
+            case Refused(topic, code, message):
+                effects = self._refused(topic, code, message)
+            case SubscriptionsLost(topics):
+                effects = self._lost(self._asked.topics if topics is None else topics)
+            case _:
+                effects = self._event(word)
+        return effects
+
+    def _event(self, event: UpstreamEvent) -> list[Effect]:
+        topic = subject_of(event)
+        if topic is not None and topic.kind is TopicKind.ORDER:
+            topic = Topic(TopicKind.ORDER, scope=self._account)
+        if topic is None or topic not in self._asked:
+            return []
+        self._counters.events += 1
+        return [*(self._confirm((topic,)) if topic in self._pending else ()), Emit(event, topic)]
+
+    def _opened_with(self) -> tuple[Topic, ...]:
+        """What a greeting confirms: what the opening request carried; a subscribe sent later has an answer of its own."""
+        return tuple(topic for topic in self._pending if topic in self._in_request)
+
+    def _confirm(self, topics: Sequence[Topic]) -> list[Effect]:
+        fresh = tuple(topic for topic in topics if topic in self._pending)
+        for topic in fresh:
+            del self._pending[topic]
+            self._confirmed[topic] = None
+        if not fresh and topics:
+            return []
+        self._turn(Turn.CONFIRMED)
+        return [Confirmed(fresh)] if fresh else []
+
+    def _refused(self, topic: Topic | None, code: str, message: str) -> list[Effect]:
+        if topic is None and len(self._pending) == 1:
+            topic = next(iter(self._pending))
+        if topic is None:
+            return [Complaint(code, message)]
+        if topic not in self._asked:
+            return []
+        self._forget([topic])
+        return [Declined(topic, code or Code.UNKNOWN_INSTRUMENT, message)]
+
+    def _lost(self, topics: Sequence[Topic]) -> list[Effect]:
+        gone = tuple(topic for topic in topics if topic in self._asked)
+        if not gone:
+            return []
+        for topic in gone:
+            self._confirmed.pop(topic, None)
+            self._pending[topic] = None
+        return [Doubted(gone), *self._say(self._requests.subscribe(gone), gone)]
+
+    # ── bookkeeping ──
+    def _say(self, texts: Sequence[bytes], topics: tuple[Topic, ...]) -> list[Effect]:
+        probe = () if self._profile.confirms else topics
+        return [Say(tuple(texts), probe)] if texts or probe else []
+
+    def _ask(self, topics: Sequence[Topic]) -> None:
+        self._asked.add(topics)
+        self._pending.update(dict.fromkeys(topics))
+        self._name_account()
+
+    def _forget(self, topics: Sequence[Topic]) -> None:
+        self._asked.discard(topics)
+        for topic in topics:
+            self._pending.pop(topic, None)
+            self._confirmed.pop(topic, None)
+        self._name_account()
+
+    def _name_account(self) -> None:
+        wanted = any(topic.kind is TopicKind.ORDER for topic in self._asked.topics)
+        self._asked.account = self._account if wanted else None
+
+    def _turn(self, turn: Turn) -> None:
+        self.state = after(self.state, turn)
