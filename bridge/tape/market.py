@@ -82,13 +82,11 @@ class Market:
         if step == 0:
             self._rebuild(self._bids, self._last - self._terms.tick, -self._terms.tick)
             self._rebuild(self._asks, self._last + self._terms.tick, self._terms.tick)
-            yield self._snapshot(now)
         before = dict(self._bids), dict(self._asks)
         trades = [self._trade(now) for _ in range(self._chance.choice((0, 0, 1, 1, 2)) if step else 1)]
         self._breathe()
         yield from trades
-        if step:
-            yield from self._delta(before, now)
+        yield from self._delta(before, now) if step else [self._snapshot(now)]
         yield self._quote(now, whole=step == 0)
         yield from self._bars_of(trades, step)
 

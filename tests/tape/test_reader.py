@@ -93,12 +93,16 @@ def test_a_recordings_name_is_read_with_and_without_its_exchange():
     assert candidates("AAPL") == ("NASDAQ:AAPL", "AAPL")
 
 
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
 def test_the_recorded_session_is_read_whole_in_order_and_digit_for_digit():
     folder = recorded()
     tape = read_tape(folder, accepts=lambda instrument: instrument == "BTC-USD")
     events = [event.event for event in tape.events(START, once=True)]
 
-    rows = [json.loads(line) for line in (folder / "trades/BTCUSDT.binance.jsonl").open()]
+    rows = lines(folder / "trades/BTCUSDT.binance.jsonl")
     trades = [event for event in events if isinstance(event, Trade)]
     assert len(trades) == len(rows) == 4000
     assert [(t.trade_id, format(t.price, "f"), format(t.size, "f")) for t in trades] == [
@@ -108,7 +112,7 @@ def test_the_recorded_session_is_read_whole_in_order_and_digit_for_digit():
     books = [event for event in events if isinstance(event, BookDelta)]
     assert sum(len(book.bids) + len(book.asks) for book in books) == sum(
         len(row["bids"]) + len(row["asks"])
-        for row in map(json.loads, (folder / "l2/BTCUSDT.binance.jsonl").open())
+        for row in lines(folder / "l2/BTCUSDT.binance.jsonl")
         if row["kind"] == "update"
     )
 
@@ -118,7 +122,11 @@ def test_recordings_of_one_session_keep_their_distances_and_bars_begin_by_themse
     due, first = 0, {}
     for delay, event in tape.events(START, once=True):
         due += delay
-        kind = f"{event.interval} {event.instrument}" if isinstance(event, Bar) else type(event).__name__ + event.instrument
+        kind = (
+            f"{event.interval} {event.instrument}"
+            if isinstance(event, Bar)
+            else type(event).__name__ + event.instrument
+        )
         first.setdefault(kind, due)
     assert first["5m AAPL"] == first["1d TSLA"] == 0
     # the quotes of the session begin first; the first trade came 5,300 ns and the snapshot 118.760799 ms after it
