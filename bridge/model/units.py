@@ -31,6 +31,8 @@ SECONDS = 1_000_000_000
 MAX_DIGITS = 40
 MAX_EXPONENT = 30
 
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+
 _FIRST_SECOND = -30_610_224_000
 """1000-01-01T00:00:00Z."""
 
@@ -65,10 +67,13 @@ def exact(text: str) -> Decimal:
     Raises:
         ValueError: not a number, not finite, or out of bounds.
     """
+    if _NUMBER.fullmatch(text) is None:  # Decimal itself would also take "1_0", " 1 " and other scripts' digits
+        msg = f"not a number: {text[:60]!r}"
+        raise ValueError(msg)
     try:
         return bounded(Decimal(text))
-    except InvalidOperation as error:
-        msg = f"not a number: {text[:60]!r}"
+    except InvalidOperation as error:  # an exponent beyond what Decimal can hold
+        msg = f"not a number within bounds: {text[:60]!r}"
         raise ValueError(msg) from error
 
 

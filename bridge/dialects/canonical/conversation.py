@@ -1,0 +1,250 @@
+"""A bridge's side of a connection with its client: reads `?subscribe=` and WebSocket operations, says what became of them.
+
+One class for both transports, which differ in three points: SSE subscribes in the opening request, WebSocket by operations
+that are answered with `ok`; on SSE a comment is the heartbeat, on WebSocket RFC 6455's ping; and an SSE client that
+reconnects sends its original URL again, so that its `Last-Event-ID` counts and an old `?after=` does not.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from bridge.dialects.canonical.requests import (
+    ClientOperation,
+    PingOperation,
+    RenewOperation,
+    SubscribeOperation,
+    UnsubscribeOperation,
+    read_topics,
+)
+from bridge.dialects.contract import (
+    Action,
+    EncoderOptions,
+    Message,
+    Refusal,
+    Renew,
+    Reply,
+    Request,
+    Subscribe,
+    Transport,
+    Unsubscribe,
+)
+from bridge.dialects.scalars import MALFORMED
+from bridge.model import Code, Goaway, Problem, Stream, Topic, UnixNanos, rfc3339
+
+MAX_REF = 200
+"""Characters of a client's `ref`: enough for any topic or UUID, too few to make our answers a burden."""
+
+_WISHES = ("conflate", "max_rate")
+_NO_WISHES = "conflate and max_rate are not available yet; leave them out to get every event"
+
+_read_operation = msgspec.json.Decoder(ClientOperation).decode
+
+
+class _Referring(msgspec.Struct):
+    """As much as a wrong operation may still tell."""
+
+    ref: str | None = None
+
+
+_read_ref = msgspec.json.Decoder(_Referring).decode
+
+
+class CanonicalConversation:
+    """One connection's.
+
+    Attributes:
+        options: how this client wants its events spelled; settled by `open`.
+
+    Args:
+        transport: SSE or WebSocket.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self.options = EncoderOptions()
+        self._transport = transport
+        self._subscribed = False
+
+    def open(self, request: Request) -> Sequence[Action]:
+        """Read the opening request; on SSE it subscribes.
+
+        Raises:
+            Refusal: `bad_request`, with the parameter.
+        """
+        self.options = read_options(request)
+        if self._transport is Transport.WEBSOCKET:
+            return ()
+        refuse_wishes(request)
+        return (Subscribe(topics=read_subscribe(request), after=read_after(request)),)
+
+    def receive(self, text: str | bytes) -> Sequence[Action]:
+        """Read an operation.
+
+        Raises:
+            Refusal: `bad_request`, with the operation's `ref` when it can be read.
+        """
+        operation = _operation(text)
+        match operation:
+            case SubscribeOperation():
+                return (self._subscribe(operation),)
+            case UnsubscribeOperation(topics=texts, ref=ref):
+                return (Unsubscribe(topics=None if texts is None else read_topics(texts, ref), ref=ref),)
+            case RenewOperation(token=token, ref=ref):
+                return (Renew(token=token, ref=ref),)
+            case PingOperation(ref=ref):
+                return (Reply(messages=(_ok("ping", ref),)),)
+
+    def _subscribe(self, operation: SubscribeOperation) -> Subscribe:
+        if operation.conflate is not None or operation.max_rate is not None:
+            raise Refusal(Code.BAD_REQUEST, _NO_WISHES, ref=operation.ref)
+        if operation.after is not None and self._subscribed:
+            message = "after is only for the first subscribe of a connection; open a new one to resume elsewhere"
+            raise Refusal(Code.BAD_REQUEST, message, ref=operation.ref)
+        topics = read_topics(operation.topics, operation.ref)
+        return Subscribe(topics=topics, after=operation.after, ref=operation.ref)
+
+    def greeting(self, now: UnixNanos) -> Sequence[Message]:
+        """Nothing: a bridge's first word is `stream`."""
+        return ()
+
+    def stream(self, stream: Stream) -> Sequence[Message]:
+        """Say how the stream begins."""
+        return (
+            _message(
+                "stream",
+                stream.at,
+                ts_recv=rfc3339(stream.ts_recv),
+                stream=stream.stream,
+                verdict=stream.verdict.value,
+                topics=stream.topics,
+                limits=stream.limits,
+                expires=_time(stream.expires),
+            ),
+        )
+
+    def subscribed(self, action: Subscribe, topics: Sequence[Topic], cursor: str, now: UnixNanos) -> Sequence[Message]:
+        """Answer a subscribe with what is served; SSE has said it in `stream`."""
+        self._subscribed = True
+        if self._transport is Transport.SSE:
+            return ()
+        return (_ok("subscribe", action.ref, topics=_spelled(topics), cursor=cursor),)
+
+    def unsubscribed(
+        self,
+        action: Unsubscribe,
+        topics: Sequence[Topic],
+        cursor: str,
+        now: UnixNanos,
+    ) -> Sequence[Message]:
+        """Answer an unsubscribe with what was dropped."""
+        return (_ok("unsubscribe", action.ref, topics=_spelled(topics), cursor=cursor),)
+
+    def renewed(self, action: Renew, expires: UnixNanos | None, cursor: str, now: UnixNanos) -> Sequence[Message]:
+        """Answer a renewal with when the new token ends."""
+        return (_ok("renew", action.ref, expires=_time(expires), cursor=cursor),)
+
+    def problem(self, problem: Problem) -> Sequence[Message]:
+        """Say what could not be done."""
+        return (
+            _message(
+                "problem",
+                problem.at,
+                ts_recv=rfc3339(problem.ts_recv),
+                code=problem.code.value,
+                message=problem.message,
+                topic=problem.topic,
+                retry=problem.retry.value,
+                ref=problem.ref,
+            ),
+        )
+
+    def expiring(self, expires: UnixNanos, now: UnixNanos) -> Sequence[Message]:
+        """Nothing: `stream` said when the token ends."""
+        return ()
+
+    def goodbye(self, goaway: Goaway) -> Sequence[Message]:
+        """Say why the stream ends, and the cursor to come back with."""
+        return (
+            _message(
+                "goaway",
+                goaway.at,
+                ts_recv=rfc3339(goaway.ts_recv),
+                reason=goaway.reason.value,
+                retry=goaway.retry.value,
+                retry_after_ms=goaway.retry_after_ms,
+            ),
+        )
+
+    def heartbeat(self, now: UnixNanos) -> Sequence[Message]:
+        """A comment on SSE; on WebSocket the transport's own ping is enough."""
+        return (Message(b"", comment="heartbeat"),) if self._transport is Transport.SSE else ()
+
+
+def read_subscribe(request: Request) -> tuple[Topic, ...]:
+    """Read `?subscribe=`: separated by commas, repeated, or both.
+
+    Raises:
+        Refusal: it is missing, or a part of it is no topic.
+    """
+    texts = [text for value in request.query.get("subscribe", ()) for text in value.split(",") if text]
+    if not texts:
+        raise Refusal(Code.BAD_REQUEST, "name the topics to follow: ?subscribe=quote:AAPL,trade:BTC-USD")
+    return read_topics(texts)
+
+
+def read_after(request: Request) -> str | None:
+    """Return the cursor to resume from: `Last-Event-ID`, else `?after=`, else None. An empty one is none."""
+    return request.headers.get("last-event-id") or next((text for text in request.query.get("after", ()) if text), None)
+
+
+def read_options(request: Request) -> EncoderOptions:
+    """Return how the client wants its events spelled: `?extra=true`."""
+    return EncoderOptions(extra="true" in request.query.get("extra", ()))
+
+
+def refuse_wishes(request: Request) -> None:
+    """Say no to wishes that we cannot fulfil yet, rather than ignore them.
+
+    Raises:
+        Refusal: the request has one.
+    """
+    if any(wish in request.query for wish in _WISHES):
+        raise Refusal(Code.BAD_REQUEST, _NO_WISHES)
+
+
+def _operation(text: str | bytes) -> ClientOperation:
+    try:
+        operation: ClientOperation = _read_operation(text)
+    except MALFORMED as error:
+        reason = 'not an operation such as {"op":"subscribe","topics":["quote:AAPL"]}'
+        raise Refusal(Code.BAD_REQUEST, f"{reason}: {error}", ref=_ref(text)) from error
+    if operation.ref is not None and len(operation.ref) > MAX_REF:
+        raise Refusal(Code.BAD_REQUEST, f"ref has more than {MAX_REF} characters")
+    return operation
+
+
+def _ref(text: str | bytes) -> str | None:
+    try:
+        ref = _read_ref(text).ref
+    except MALFORMED:
+        return None
+    return ref if ref is None or len(ref) <= MAX_REF else None
+
+
+def _spelled(topics: Sequence[Topic]) -> list[str]:
+    """Spell topics; those that differ only in what is never spelled (whose orders, which feed's status) are one."""
+    return list(dict.fromkeys(str(topic) for topic in topics))
+
+
+def _time(moment: UnixNanos | None) -> str | None:
+    return None if moment is None else rfc3339(moment)
+
+
+def _message(name: str, at: str, **fields: object) -> Message:
+    known = {key: value for key, value in fields.items() if value is not None}
+    return Message(msgspec.json.encode({"type": name, "id": at, **known}), name, at)
+
+
+def _ok(op: str, ref: str | None, **fields: object) -> Message:
+    known = {key: value for key, value in (("ref", ref), *fields.items()) if value is not None}
+    return Message(msgspec.json.encode({"type": "ok", "op": op, **known}), "ok")

@@ -1,0 +1,219 @@
+"""What another bridge says, read into our events and signals (a relay, and `state` questions to it).
+
+The other bridge's numbering is its own: `sequence` is left out, our hub numbers again. Its `gap` means that events are
+missing for good, so the topics count as uncovered for a moment; from that our hub makes the gap that our clients see. Its
+feeds' health is an error message to us, its liveness a heartbeat.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import get_args
+
+import msgspec
+
+from bridge.dialects.canonical.messages import (
+    AboutStream,
+    BarMessage,
+    BarsBody,
+    Common,
+    DeltaMessage,
+    FeedStatusMessage,
+    GapMessage,
+    GoawayMessage,
+    MarketMessage,
+    OkMessage,
+    OrderMessage,
+    ProblemMessage,
+    QuoteMessage,
+    Said,
+    ServerMessage,
+    SnapshotMessage,
+    StreamMessage,
+    TradeMessage,
+)
+from bridge.dialects.canonical.requests import spelled
+from bridge.dialects.contract import (
+    Asked,
+    Frame,
+    Heartbeat,
+    Question,
+    QuestionKind,
+    Ready,
+    Refused,
+    Signal,
+    SymbolTable,
+    Transport,
+    Unknown,
+    VendorError,
+)
+from bridge.dialects.scalars import MALFORMED, malformed, reader
+from bridge.errors import VendorProtocolError
+from bridge.model import (
+    Code,
+    Covered,
+    FeedName,
+    InstrumentId,
+    Topic,
+    TopicKind,
+    Uncovered,
+    UnixNanos,
+    UpstreamEvent,
+    unix_nanos,
+)
+
+_REFUSALS: Mapping[str, Code] = {
+    "unknown_instrument": Code.UNKNOWN_INSTRUMENT,
+    "unsupported_topic": Code.UNSUPPORTED_TOPIC,
+    "forbidden": Code.FORBIDDEN,
+    "upstream_full": Code.UPSTREAM_FULL,
+    "too_many_subscriptions": Code.UPSTREAM_FULL,
+}
+"""A problem's code → the code with which our hub refuses the topic; any other problem is not about topics."""
+
+
+class _Kind(msgspec.Struct, frozen=True):
+    type: str
+
+
+_read_message: Callable[[bytes], ServerMessage] = reader(ServerMessage)  # type: ignore[arg-type]  # a union, to msgspec a type
+_read_kind = reader(_Kind)
+_read_quote = reader(QuoteMessage)
+_read_book = reader(SnapshotMessage)
+_read_bars = reader(BarsBody)
+_KNOWN = frozenset(str(kind.__struct_config__.tag) for kind in get_args(ServerMessage))
+
+
+class CanonicalDecoder:
+    """One session's reader.
+
+    Args:
+        asked: what the session asked for; the rest is left out.
+    """
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+
+    def decode(self, frame: Frame) -> Sequence[UpstreamEvent | Signal]:
+        """Return what a message says.
+
+        Raises:
+            VendorProtocolError: it is malformed.
+        """
+        try:
+            message = _read_message(frame.data)
+        except VendorProtocolError:
+            kind = _read_kind(frame.data).type
+            if kind in _KNOWN:
+                raise
+            return (Unknown(kind[:64]),)
+        try:
+            match message:
+                case QuoteMessage() | TradeMessage() | SnapshotMessage() | DeltaMessage() | BarMessage():
+                    return self._market(message, frame)
+                case OrderMessage():
+                    return self._order(message, frame)
+                case _:
+                    return self._said(message, frame)
+        except MALFORMED as error:
+            raise malformed(error, frame.data) from error
+
+    def _market(self, message: MarketMessage, frame: Frame) -> Sequence[UpstreamEvent]:
+        instrument = self._asked.instrument(message.instrument)
+        if instrument is None or not self._wanted(message, instrument):
+            return ()
+        return (message.event(_common(message, instrument, self._asked.feed, frame.ts_recv)),)
+
+    def _wanted(self, message: MarketMessage, instrument: InstrumentId) -> bool:
+        match message:
+            case QuoteMessage():
+                return Topic(TopicKind.QUOTE, instrument) in self._asked
+            case TradeMessage():
+                return Topic(TopicKind.TRADE, instrument) in self._asked
+            case SnapshotMessage() | DeltaMessage():
+                return message.depth == self._asked.depth and Topic(TopicKind.BOOK, instrument) in self._asked
+            case BarMessage():
+                return any(topic.interval == message.interval for topic in self._asked.bars_of(instrument))
+
+    def _order(self, message: OrderMessage, frame: Frame) -> Sequence[UpstreamEvent]:
+        instrument = self._asked.instrument(message.instrument)
+        account = self._asked.account
+        wanted = any(topic.kind is TopicKind.ORDER for topic in self._asked.topics)
+        if instrument is None or account is None or not wanted:
+            return ()
+        return (message.event(_common(message, instrument, self._asked.feed, frame.ts_recv), account),)
+
+    def _said(self, message: AboutStream, frame: Frame) -> Sequence[UpstreamEvent | Signal]:
+        match message:
+            case StreamMessage():
+                together = self._asked.lane.transport is Transport.SSE
+                return (Ready(None if together else self._topics(message.topics)),)
+            case OkMessage():
+                return (Ready(self._topics(message.topics)) if message.op == "subscribe" else Heartbeat(),)
+            case GapMessage():
+                return self._gap(message, frame.ts_recv)
+            case ProblemMessage():
+                return (self._problem(message),)
+            case GoawayMessage():
+                return (VendorError(message.reason, f"the bridge hung up, come back: {message.retry}", fatal=True),)
+            case FeedStatusMessage():
+                return (_health(message),)
+
+    def _gap(self, message: GapMessage, now: UnixNanos) -> Sequence[UpstreamEvent]:
+        topics = self._topics(message.topics)
+        if message.repaired or not topics:
+            return ()
+        reason = f"the bridge declared a gap ({message.cause})"
+        feed = self._asked.feed
+        return (
+            Uncovered(feed=feed, topics=topics, ts_recv=now, reason=reason),
+            Covered(feed=feed, topics=topics, ts_recv=now),
+        )
+
+    def _problem(self, message: ProblemMessage) -> Signal:
+        code = _REFUSALS.get(message.code)
+        named = [text for text in (message.topic, message.ref) if text]
+        ours = self._topics(named)
+        if code is None or (named and not ours):
+            return VendorError(message.code, message.message)
+        return Refused(ours[0] if ours else None, code.value, message.message)
+
+    def _topics(self, texts: Sequence[str]) -> tuple[Topic, ...]:
+        """Return those topics of ours that the other bridge spells so."""
+        return tuple(topic for topic in self._asked.topics if spelled(self._asked, topic) in texts)
+
+
+def read_answer(
+    question: Question, body: bytes, feed: FeedName, symbols: SymbolTable, ts_recv: UnixNanos
+) -> Sequence[UpstreamEvent]:
+    """Read what a state endpoint answered; an instrument that was not asked for is malformed.
+
+    Raises:
+        VendorProtocolError: the body is malformed.
+    """
+    messages: Sequence[QuoteMessage | SnapshotMessage | BarMessage]
+    match question.kind:
+        case QuestionKind.QUOTE:
+            messages = (_read_quote(body),)
+        case QuestionKind.BOOK:
+            messages = (_read_book(body),)
+        case QuestionKind.BARS:
+            messages = _read_bars(body).events
+        case QuestionKind.ORDER:
+            raise malformed("a bridge does not answer for single orders", body)
+    if any(symbols.instrument(message.instrument, Transport.POLLING) != question.instrument for message in messages):
+        raise malformed(f"not about {question.instrument}", body)
+    try:
+        instrument = InstrumentId(question.instrument or "")
+        return [message.event(_common(message, instrument, feed, ts_recv)) for message in messages]
+    except MALFORMED as error:
+        raise malformed(error, body) from error
+
+
+def _health(message: FeedStatusMessage) -> Signal:
+    if message.status in ("stale", "down"):
+        return VendorError(message.status, f"its feed {message.feed}: {message.reason or message.status}")
+    return Heartbeat()
+
+
+def _common(message: Said, instrument: InstrumentId, feed: FeedName, ts_recv: UnixNanos) -> Common:
+    ts_event = None if message.ts_event is None else unix_nanos(message.ts_event)
+    return Common(instrument=instrument, feed=feed, ts_recv=ts_recv, ts_event=ts_event)

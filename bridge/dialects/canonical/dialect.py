@@ -1,0 +1,194 @@
+"""The canonical dialect: what our contract promises to clients, and how we are another bridge's client (a relay).
+
+The numbers are the contract's defaults. As its own vendor a bridge is generous: any mix of topics on a connection, usable
+event ids, confirmations. It mints no tokens over HTTP; `feedbridge token` does.
+"""
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+
+from bridge.dialects.canonical.conversation import CanonicalConversation, read_options
+from bridge.dialects.canonical.decode import CanonicalDecoder, read_answer
+from bridge.dialects.canonical.encode import CanonicalEncoder, events_page
+from bridge.dialects.canonical.requests import (
+    STREAM_PATH,
+    WEBSOCKET_PATH,
+    CanonicalRequests,
+    question_request,
+    read_state,
+)
+from bridge.dialects.canonical.symbols import CanonicalSpelling
+from bridge.dialects.contract import (
+    Asked,
+    ClientLimits,
+    Conversation,
+    Credential,
+    Decoder,
+    Dialect,
+    Encoder,
+    EncoderOptions,
+    Endpoint,
+    EndpointKind,
+    HttpAnswer,
+    HttpRequest,
+    Lane,
+    Mint,
+    Profile,
+    Question,
+    Refusal,
+    Request,
+    Requests,
+    Signal,
+    Site,
+    Spelling,
+    StateAnswer,
+    StateQuestion,
+    SymbolTable,
+    Transport,
+    TransportProfile,
+)
+from bridge.errors import Unspeakable, VendorProtocolError
+from bridge.model import Code, FeedName, Retry, Topic, TopicKind, UnixNanos, UpstreamEvent
+
+_HEARTBEAT_SECONDS = 15
+_CONNECTIONS = 5
+_SUBSCRIPTIONS = 50
+_MESSAGES_PER_SECOND = 100
+
+PROFILE = Profile(
+    transports={
+        Transport.SSE: TransportProfile(
+            changeable=False,
+            max_connections=_CONNECTIONS,
+            subscriptions_per_connection=_SUBSCRIPTIONS,
+            read_timeout_seconds=3 * _HEARTBEAT_SECONDS,
+            usable_event_ids=True,
+        ),
+        Transport.WEBSOCKET: TransportProfile(
+            max_connections=_CONNECTIONS,
+            subscriptions_per_connection=_SUBSCRIPTIONS,
+            read_timeout_seconds=3 * _HEARTBEAT_SECONDS,
+            ping_seconds=_HEARTBEAT_SECONDS,
+            messages_per_second=_MESSAGES_PER_SECOND,
+        ),
+        Transport.POLLING: TransportProfile(
+            # Ours to choose; well within the linger that a state request leases.
+            poll_seconds={TopicKind.QUOTE.value: 5, TopicKind.BOOK.value: 3},
+        ),
+    },
+    limits=ClientLimits(
+        sse_connections_per_user=_CONNECTIONS,
+        websocket_connections_per_user=_CONNECTIONS,
+        subscriptions_per_connection=_SUBSCRIPTIONS,
+        inbound_messages_per_second=_MESSAGES_PER_SECOND,
+    ),
+    heartbeat_seconds={Transport.SSE: _HEARTBEAT_SECONDS, Transport.WEBSOCKET: _HEARTBEAT_SECONDS},
+)
+
+ENDPOINTS = (
+    Endpoint(kind=EndpointKind.SSE, path=STREAM_PATH),
+    Endpoint(kind=EndpointKind.WEBSOCKET, path=WEBSOCKET_PATH),
+    *(
+        Endpoint(kind=EndpointKind.STATE, path=f"/v1/instruments/{{id}}/{name}", name=name)
+        for name in ("quote", "book", "trades", "bars")
+    ),
+)
+
+_POLLED = frozenset({TopicKind.QUOTE, TopicKind.BOOK})
+_NEVER_ASKED = frozenset({TopicKind.STATUS, TopicKind.ALL})
+
+
+class CanonicalDialect:
+    """Our own."""
+
+    name = "canonical"
+    profile = PROFILE
+    spelling: Spelling = CanonicalSpelling()
+    endpoints: Sequence[Endpoint] = ENDPOINTS
+
+    # ── we are its client ──
+    def lane(self, topic: Topic, transport: Transport) -> Lane | None:
+        """One lane a transport; polling knows only quotes and books. Its feeds' health comes unasked."""
+        if topic.kind in _NEVER_ASKED or (transport is Transport.POLLING and topic.kind not in _POLLED):
+            return None
+        return Lane(transport)
+
+    def subscriptions(self, topics: Sequence[Topic]) -> int:
+        """Each topic counts as one."""
+        return len(topics)
+
+    def requests(self, asked: Asked, site: Site) -> Requests:
+        """What one session sends."""
+        return CanonicalRequests(asked, site)
+
+    def decoder(self, asked: Asked) -> Decoder:
+        """What one session makes of what comes."""
+        return CanonicalDecoder(asked)
+
+    def question(
+        self, question: Question, symbols: SymbolTable, site: Site, credential: Credential | None
+    ) -> HttpRequest | None:
+        """Ask a state endpoint; None for a single order."""
+        return question_request(question, symbols, site, credential)
+
+    def answer(
+        self, question: Question, body: bytes, feed: FeedName, symbols: SymbolTable, ts_recv: UnixNanos
+    ) -> Sequence[UpstreamEvent | Signal]:
+        """Read what a state endpoint answered."""
+        return read_answer(question, body, feed, symbols, ts_recv)
+
+    def mint(self, site: Site) -> HttpRequest | None:
+        """None: a bridge mints no tokens over HTTP."""
+        return None
+
+    def minted(self, body: bytes) -> Credential:
+        """Never asked for, so whatever came is malformed."""
+        raise VendorProtocolError("a bridge mints no tokens over HTTP", body)
+
+    # ── we answer as it ──
+    def encoder(self, transport: Transport, symbols: SymbolTable, options: EncoderOptions) -> Encoder:
+        """Our events → JSON, the same on every transport."""
+        return CanonicalEncoder(options)
+
+    def conversation(self, transport: Transport, symbols: SymbolTable) -> Conversation:
+        """The server's side of one connection."""
+        return CanonicalConversation(transport)
+
+    def state_question(self, request: Request, symbols: SymbolTable) -> StateQuestion:
+        """Read `/v1/instruments/{id}/…`."""
+        return read_state(request)
+
+    def state_answer(self, request: Request, answer: StateAnswer, symbols: SymbolTable) -> HttpAnswer:
+        """The event itself, or `{"events":[…]}` where there may be many."""
+        encoder = CanonicalEncoder(read_options(request))
+        said = [message.data for event, at in answer.events for message in encoder.encode(event, at, whole=True)]
+        return HttpAnswer(body=events_page(said) if request.endpoint.name in ("trades", "bars") else said[-1])
+
+    def mint_question(self, request: Request) -> Mint:
+        """Refused: there is no such endpoint."""
+        raise Refusal(Code.BAD_REQUEST, "this bridge mints no tokens here; ask its operator for one")
+
+    def mint_answer(
+        self, request: Request, token: str, expires: UnixNanos, sse_url: str, websocket_url: str
+    ) -> HttpAnswer:
+        """There is nothing to answer."""
+        raise Unspeakable("the canonical dialect mints no tokens")
+
+    def refusal(
+        self,
+        code: Code,
+        message: str,
+        retry: Retry,
+        retry_after_seconds: float | None,
+        endpoint: Endpoint | None,
+    ) -> HttpAnswer:
+        """`{"error":{"code","message","retry","retry_after"?}}`; `retry_after` in whole seconds, as the header says it."""
+        error: dict[str, object] = {"code": code.value, "message": message, "retry": retry.value}
+        if retry_after_seconds is not None:
+            error["retry_after"] = math.ceil(retry_after_seconds)
+        return HttpAnswer(body=msgspec.json.encode({"error": error}), status=0)
+
+
+DIALECT: Dialect = CanonicalDialect()

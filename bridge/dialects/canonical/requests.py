@@ -1,0 +1,210 @@
+"""What a bridge is asked, by us as its client and by its own clients: the stream's URL, the operations, the topics in them.
+
+As a client we send one subscribe operation a topic: an operation is all or nothing, and one refused topic must not take its
+neighbours down. Its `ref` is the topic, so that a `problem` says which.
+"""
+
+from collections.abc import Sequence
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import msgspec
+
+from bridge.dialects.contract import (
+    Asked,
+    Credential,
+    HttpRequest,
+    Question,
+    QuestionKind,
+    Refusal,
+    Request,
+    Site,
+    StateQuestion,
+    SymbolTable,
+    Transport,
+)
+from bridge.model import Code, InstrumentId, Topic, TopicKind
+
+STREAM_PATH = "/v1/stream"
+WEBSOCKET_PATH = "/v1/ws"
+DEFAULT_EVENTS = 100
+MAX_EVENTS = 500
+"""Bars or trades in one answer at most, as many as a page of a poll has."""
+
+_VALUE_SAFE = ":,/@!$^"
+"""What a list of topics may hold and a query's value may hold too."""
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True, tag_field="op"):
+    """What every operation has; `ref` comes back in its answer."""
+
+    ref: str | None = None
+
+
+class SubscribeOperation(Operation, frozen=True, kw_only=True, tag="subscribe"):
+    """Add topics, all or nothing; `after` only in the connection's first."""
+
+    topics: tuple[str, ...]
+    after: str | None = None
+    conflate: object = None
+    max_rate: object = None
+
+
+class UnsubscribeOperation(Operation, frozen=True, kw_only=True, tag="unsubscribe"):
+    """Drop topics; without `topics`, all."""
+
+    topics: tuple[str, ...] | None = None
+
+
+class RenewOperation(Operation, frozen=True, kw_only=True, tag="renew"):
+    """Replace the connection's token."""
+
+    token: str
+
+    def __repr__(self) -> str:
+        return "<RenewOperation>"
+
+    __str__ = __repr__
+
+
+class PingOperation(Operation, frozen=True, kw_only=True, tag="ping"):
+    """Are you there?"""
+
+
+ClientOperation = SubscribeOperation | UnsubscribeOperation | RenewOperation | PingOperation
+"""What a client says on a WebSocket."""
+
+
+def spelled(asked: Asked, topic: Topic) -> str:
+    """Spell a topic for the other bridge: its id of the instrument, and a full book cut to the depth our feed wants.
+
+    Raises:
+        ValueError: the instrument has no spelling there.
+    """
+    if topic.instrument is None:
+        return str(topic)
+    symbol = InstrumentId(asked.symbol(topic))
+    depth = asked.depth if topic.kind is TopicKind.BOOK else None
+    return str(Topic(topic.kind, symbol, interval=topic.interval, depth=depth))
+
+
+def read_topics(texts: Sequence[str], ref: str | None = None) -> tuple[Topic, ...]:
+    """Read a client's topics; one named twice counts once.
+
+    Raises:
+        Refusal: there is none, or one is no topic.
+    """
+    topics: dict[Topic, None] = {}
+    for text in texts:
+        try:
+            topics[Topic.parse(text)] = None
+        except ValueError as error:
+            raise Refusal(Code.BAD_REQUEST, str(error), topic=text[:90], ref=ref) from error
+    if not topics:
+        raise Refusal(Code.BAD_REQUEST, "name at least one topic, such as quote:AAPL", ref=ref)
+    return tuple(topics)
+
+
+class CanonicalRequests:
+    """What one session sends to another bridge.
+
+    Args:
+        asked: what the session wants.
+        site: where the other bridge lives.
+    """
+
+    def __init__(self, asked: Asked, site: Site) -> None:
+        self._asked = asked
+        self._site = site
+
+    def open(self, credential: Credential | None, last_event_id: str | None) -> HttpRequest:
+        """Open an SSE stream with all topics, or upgrade to a WebSocket."""
+        if self._asked.lane.transport is Transport.WEBSOCKET:
+            return self._upgrade(credential)
+        topics = ",".join(spelled(self._asked, topic) for topic in self._asked.topics)
+        url = f"{self._site.url}{self._site.realtime_path or STREAM_PATH}?subscribe={quote(topics, safe=_VALUE_SAFE)}"
+        resume = (("last-event-id", last_event_id),) if last_event_id else ()
+        return HttpRequest(url=url, headers=(("accept", "text/event-stream"), *_bearer(credential), *resume))
+
+    def _upgrade(self, credential: Credential | None) -> HttpRequest:
+        url = self._site.websocket_url or _websocket_url(self._site.url)
+        if credential is None or self._site.credential_place == "none":
+            return HttpRequest(url=url)
+        if self._site.credential_place == "query":
+            joint = "&" if "?" in url else "?"
+            return HttpRequest(url=f"{url}{joint}token={quote(credential.token, safe='')}")
+        return HttpRequest(url=url, headers=_bearer(credential))
+
+    def subscribe(self, topics: Sequence[Topic]) -> list[bytes]:
+        """One operation a topic on a WebSocket; nothing on SSE."""
+        if self._asked.lane.transport is not Transport.WEBSOCKET:
+            return []
+        texts = [spelled(self._asked, topic) for topic in topics]
+        return [msgspec.json.encode({"op": "subscribe", "topics": [text], "ref": text}) for text in texts]
+
+    def unsubscribe(self, topics: Sequence[Topic]) -> list[bytes]:
+        """One operation for all of them on a WebSocket; nothing on SSE."""
+        if self._asked.lane.transport is not Transport.WEBSOCKET or not topics:
+            return []
+        texts = [spelled(self._asked, topic) for topic in topics]
+        return [msgspec.json.encode({"op": "unsubscribe", "topics": texts})]
+
+    def ping(self) -> bytes | None:
+        """The application's own ping on a WebSocket."""
+        return b'{"op":"ping"}' if self._asked.lane.transport is Transport.WEBSOCKET else None
+
+
+def question_request(
+    question: Question, symbols: SymbolTable, site: Site, credential: Credential | None
+) -> HttpRequest | None:
+    """Ask another bridge's state endpoint; None for what it cannot be asked (a single order) or cannot know."""
+    if question.instrument is None or question.kind is QuestionKind.ORDER:
+        return None
+    symbol = symbols.vendor_symbol(question.instrument, Transport.POLLING)
+    if symbol is None:
+        return None
+    query = ""
+    if question.kind is QuestionKind.BARS:
+        if question.interval is None:
+            return None
+        query = f"?interval={question.interval.value}&limit={min(question.limit, MAX_EVENTS)}"
+    url = f"{site.rest_url or site.url}/v1/instruments/{quote(symbol, safe='')}/{question.kind.value}{query}"
+    return HttpRequest(url=url, headers=_bearer(credential))
+
+
+def read_state(request: Request) -> StateQuestion:
+    """Read a client's `/v1/instruments/{id}/quote|book|trades|bars`, with `?limit=` and, for bars, `?interval=`.
+
+    Raises:
+        Refusal: the id, the interval or the limit is none.
+    """
+    instrument = request.segments.get("id", "")
+    topic = {"trades": "trade", "bars": f"bar.{_last(request, 'interval') or ''}"}.get(request.endpoint.name)
+    try:
+        return StateQuestion(
+            topic=Topic.parse(f"{topic or request.endpoint.name}:{instrument}"), limit=_limit(_last(request, "limit"))
+        )
+    except ValueError as error:
+        raise Refusal(Code.BAD_REQUEST, str(error)) from error
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_EVENTS
+    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_EVENTS):
+        raise ValueError(f"limit is a number from 1 to {MAX_EVENTS}")
+    return int(text)
+
+
+def _last(request: Request, name: str) -> str | None:
+    values = request.query.get(name, ())
+    return values[-1] if values else None
+
+
+def _bearer(credential: Credential | None) -> tuple[tuple[str, str], ...]:
+    return () if credential is None else (("authorization", f"Bearer {credential.token}"),)
+
+
+def _websocket_url(url: str) -> str:
+    parts = urlsplit(url)
+    scheme = "wss" if parts.scheme == "https" else "ws"
+    return urlunsplit((scheme, parts.netloc, parts.path + WEBSOCKET_PATH, "", ""))
