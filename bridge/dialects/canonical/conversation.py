@@ -19,7 +19,6 @@ from bridge.dialects.canonical.requests import (
 )
 from bridge.dialects.contract import (
     Action,
-    EncoderOptions,
     Message,
     Refusal,
     Renew,
@@ -53,15 +52,11 @@ _read_ref = msgspec.json.Decoder(_Referring).decode
 class CanonicalConversation:
     """One connection's.
 
-    Attributes:
-        options: how this client wants its events spelled; settled by `open`.
-
     Args:
         transport: SSE or WebSocket.
     """
 
     def __init__(self, transport: Transport) -> None:
-        self.options = EncoderOptions()
         self._transport = transport
         self._subscribed = False
 
@@ -71,11 +66,10 @@ class CanonicalConversation:
         Raises:
             Refusal: `bad_request`, with the parameter.
         """
-        self.options = read_options(request)
         if self._transport is Transport.WEBSOCKET:
             return ()
-        refuse_wishes(request)
-        return (Subscribe(topics=read_subscribe(request), after=read_after(request)),)
+        _refuse_wishes(request)
+        return (Subscribe(topics=_read_subscribe(request), after=_read_after(request)),)
 
     def receive(self, text: str | bytes) -> Sequence[Action]:
         """Read an operation.
@@ -180,7 +174,7 @@ class CanonicalConversation:
         return (Message(b"", comment="heartbeat"),) if self._transport is Transport.SSE else ()
 
 
-def read_subscribe(request: Request) -> tuple[Topic, ...]:
+def _read_subscribe(request: Request) -> tuple[Topic, ...]:
     """Read `?subscribe=`: separated by commas, repeated, or both.
 
     Raises:
@@ -192,17 +186,12 @@ def read_subscribe(request: Request) -> tuple[Topic, ...]:
     return read_topics(texts)
 
 
-def read_after(request: Request) -> str | None:
+def _read_after(request: Request) -> str | None:
     """Return the cursor to resume from: `Last-Event-ID`, else `?after=`, else None. An empty one is none."""
     return request.headers.get("last-event-id") or next((text for text in request.query.get("after", ()) if text), None)
 
 
-def read_options(request: Request) -> EncoderOptions:
-    """Return how the client wants its events spelled: `?extra=true`."""
-    return EncoderOptions(extra="true" in request.query.get("extra", ()))
-
-
-def refuse_wishes(request: Request) -> None:
+def _refuse_wishes(request: Request) -> None:
     """Say no to wishes that we cannot fulfil yet, rather than ignore them.
 
     Raises:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from bridge.dialects.canonical.conversation import CanonicalConversation, read_options
+from bridge.dialects.canonical.conversation import CanonicalConversation
 from bridge.dialects.canonical.decode import CanonicalDecoder, read_answer
 from bridge.dialects.canonical.encode import CanonicalEncoder, events_page
 from bridge.dialects.canonical.requests import (
@@ -162,7 +162,7 @@ class CanonicalDialect:
 
     def state_answer(self, request: Request, answer: StateAnswer, symbols: SymbolTable) -> HttpAnswer:
         """The event itself, or `{"events":[…]}` where there may be many."""
-        encoder = CanonicalEncoder(read_options(request))
+        encoder = CanonicalEncoder(EncoderOptions(extra="true" in request.query.get("extra", ())))
         said = [message.data for event, at in answer.events for message in encoder.encode(event, at, whole=True)]
         return HttpAnswer(body=events_page(said) if request.endpoint.name in ("trades", "bars") else said[-1])
 

@@ -27,7 +27,6 @@ from bridge.model import (
     OrderUpdate,
     Quote,
     Trade,
-    Verdict,
     decimal_text,
     rfc3339,
 )
@@ -83,21 +82,6 @@ class CanonicalEncoder:
             raise Unspeakable(f"{type(event).__name__} is never delivered")
         name, fields = spell(event)
         return (Message(f'{{"type":"{name}","id":{_quoted(cursor)}{fields}}}'.encode(), name, cursor),)
-
-
-def page(verdict: Verdict, cursor: str, events: Sequence[bytes]) -> bytes:
-    """Spell the answer to a poll: `{"verdict","cursor","events":[…]}`.
-
-    Args:
-        verdict: whether the cursor could be resumed from.
-        cursor: where to poll next.
-        events: `Message.data` of each event, in order.
-    """
-    return b'{"verdict":"%b","cursor":%b,"events":[%b]}' % (
-        verdict.value.encode(),
-        msgspec.json.encode(cursor),
-        b",".join(events),
-    )
 
 
 def events_page(events: Sequence[bytes]) -> bytes:
@@ -223,8 +207,9 @@ def _gap(event: Gap) -> tuple[str, str]:
     missed = "" if event.missed is None else f',"missed":{event.missed}'
     begun = "" if event.ts_from is None else f',"ts_from":"{rfc3339(event.ts_from)}"'
     ended = "" if event.ts_to is None else f',"ts_to":"{rfc3339(event.ts_to)}"'
+    feed = "" if event.feed is None else f',"feed":{_quoted(event.feed)}'
     return "gap", (
-        f',"ts_recv":"{rfc3339(event.ts_recv)}","topics":[{topics}],"from":{_quoted(event.from_)},"to":{_quoted(event.to)},'
+        f'{feed},"ts_recv":"{rfc3339(event.ts_recv)}","topics":[{topics}],"from":{_quoted(event.from_)},"to":{_quoted(event.to)},'
         f'"cause":"{event.cause.value}"{missed}{begun}{ended},"repaired":{"true" if event.repaired else "false"}'
     )
 
