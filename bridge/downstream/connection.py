@@ -1,0 +1,225 @@
+"""One open stream, whatever its transport: what it holds, when it must end, and who is told.
+
+The tasks of a stream, all in one nursery that ends with the first of them that has a reason:
+
+| task | ends the stream when |
+|---|---|
+| writer | its goodbye is written |
+| reader | the client is gone |
+| clock | (tells the writer to end) the token has expired, or the house is closing |
+| deadline | one write waited too long: it hangs up |
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+import trio
+
+from bridge.dialects.contract import Refusal
+from bridge.downstream.contract import Granted, Identity
+from bridge.downstream.fanout import StreamWriter, Ways
+from bridge.downstream.goodbyes import problem
+from bridge.downstream.holdings import Holdings
+from bridge.downstream.outlet import Outlet, WriteDeadline
+from bridge.downstream.registry import ConnectionStatistics
+from bridge.downstream.terms import Terms, heartbeat_seconds, options_of, told_limits
+from bridge.model import SECONDS, Code, Stream, Topic, TopicRefused, UnixNanos
+
+EXPIRY_CHECK_SECONDS = 30.0
+"""How often a token's end is compared with the wall clock, which an operator may set at any moment."""
+
+EXPIRY_WARNING_SECONDS = 60
+"""How long before its token's end a client is warned, where its dialect has a word for it."""
+
+_log = structlog.get_logger("bridge.downstream.connection")
+
+
+class StreamConnection:
+    """One open stream.
+
+    Attributes:
+        identity: who it belongs to; replaced when the token is renewed.
+        writer: its way out.
+
+    Args:
+        terms: what it was accepted with.
+        make_outlet: makes its outlet, given the write deadline.
+    """
+
+    def __init__(self, terms: Terms, make_outlet: Callable[[WriteDeadline], Outlet]) -> None:
+        self._terms = terms
+        house, served = terms.house, terms.exchange.served
+        self.identity = terms.identity
+        self.name = secrets.token_urlsafe(16)
+        self._since = house.clock()
+        self._tasks = trio.CancelScope()
+        self._pause = trio.CancelScope()
+        self._warned: UnixNanos | None = None
+        self._deadline = WriteDeadline(terms.limits.write_deadline_seconds, self._hang_up)
+        self._outlet = make_outlet(self._deadline)
+        self._holdings = Holdings(terms.limits.subscriptions_per_connection)
+        self.writer = StreamWriter(
+            Ways(
+                hub=house.hub,
+                clock=house.clock,
+                codec=house.codecs.of(served.dialect, served.symbols, terms.transport, options_of(terms.exchange)),
+                conversation=terms.conversation,
+                outlet=self._outlet,
+                heartbeat_seconds=heartbeat_seconds(terms),
+                pending_bytes=terms.limits.pending_bytes_per_connection,
+                refused=self._refused,
+            )
+        )
+
+    def __repr__(self) -> str:
+        return f"<StreamConnection {self._terms.transport} of {self.identity.user}, {len(self._holdings)} topics>"
+
+    def statistics(self) -> ConnectionStatistics:
+        """A snapshot of its counters."""
+        return ConnectionStatistics(
+            stream=self.name,
+            user=str(self.identity.user),
+            transport=self._terms.transport,
+            dialect=self._terms.exchange.served.dialect.name,
+            topics=tuple(str(topic) for topic in self._holdings.topics),
+            pending_bytes=self.writer.pending_bytes,
+            sent_bytes=self.writer.sent_bytes,
+            sent_events=self.writer.sent_events,
+            since=self._since,
+        )
+
+    def subscribe(self, granted: Sequence[Granted], after: str | None) -> tuple[Topic, ...]:
+        """Hold these too, all or nothing, and return what is served of them.
+
+        The first call opens the stream's subscription and says `stream`.
+
+        Raises:
+            Refusal: `too_many_subscriptions`; `bad_request`: `after` is no cursor, or comes too late.
+        """
+        self._holdings.room_for(granted)
+        subscription = self.writer.subscription
+        if subscription is None:
+            self._open(granted, after)
+        elif after is not None:
+            raise Refusal(Code.BAD_REQUEST, "`after` belongs in a connection's first subscribe")
+        else:
+            subscription.add(self._holdings.missing(granted))
+        self._holdings.add(granted)
+        return tuple(dict.fromkeys(topic for one in granted for topic in one.served))
+
+    def unsubscribe(self, topics: Sequence[Topic] | None) -> tuple[Topic, ...]:
+        """Hold these no longer; None = all. Returns those that were held."""
+        dropped = self._holdings.topics if topics is None else self._holdings.held(topics)
+        self._let_go(self._holdings.remove(dropped))
+        return dropped
+
+    def complain(self, refusal: Refusal) -> None:
+        """Tell the client what could not be done; the connection lives on."""
+        told = problem(refusal, self.writer.at, self._terms.house.clock())
+        self.writer.say(self._terms.conversation.problem(told))
+
+    def renew(self, identity: Identity) -> None:
+        """Go on with a new token of the same user; what it does not grant leaves with a problem each."""
+        self.identity = identity
+        self._pause.cancel()
+        house = self._terms.house
+        for held in self._holdings.granted:
+            try:
+                (still,) = house.admission.grant(identity, [held.topic], house.resolve)
+            except Refusal as refusal:
+                self.unsubscribe([held.topic])
+                self.complain(refusal)
+            else:
+                self._let_go(self._holdings.narrow(held, still.wants))
+
+    async def run(self, read: Callable[[], Awaitable[None]]) -> None:
+        """Accept the request and serve the stream until it has ended; nothing of it is left when this returns.
+
+        Args:
+            read: takes what the client sends; returns when the client is gone.
+        """
+        house = self._terms.house
+        with house.connections.listed(self):
+            try:
+                async with trio.open_nursery() as nursery:
+                    self._tasks = nursery.cancel_scope
+                    nursery.start_soon(self._deadline.run)
+                    await self._outlet.open()
+                    nursery.start_soon(self._keep_time)
+                    nursery.start_soon(self._read_until_gone, read)
+                    await self.writer.run()
+                    nursery.cancel_scope.cancel()
+            finally:
+                if self.writer.subscription is not None:
+                    self.writer.subscription.close()
+
+    async def _read_until_gone(self, read: Callable[[], Awaitable[None]]) -> None:
+        await read()
+        self._tasks.cancel()
+
+    async def _keep_time(self) -> None:
+        house = self._terms.house
+        while True:
+            seconds = EXPIRY_CHECK_SECONDS
+            if self.identity.expires is not None:
+                left = (self.identity.expires - house.clock()) / SECONDS
+                if left <= 0:
+                    self.writer.end(Code.TOKEN_EXPIRED)
+                    return
+                seconds = min(seconds, self._until_warned(self.identity.expires, left))
+            self._pause = trio.move_on_after(seconds)
+            with self._pause:
+                await house.closing.wait()
+                self.writer.end(Code.GOING_AWAY)
+                return
+
+    def _until_warned(self, expires: UnixNanos, left: float) -> float:
+        """Say that the token is about to end, once it is; return the seconds until something is due."""
+        if left > EXPIRY_WARNING_SECONDS:
+            return left - EXPIRY_WARNING_SECONDS
+        if self._warned != expires:
+            self._warned = expires
+            self.writer.say(self._terms.conversation.expiring(expires, self._terms.house.clock()))
+        return left
+
+    def _open(self, granted: Sequence[Granted], after: str | None) -> None:
+        house = self._terms.house
+        try:
+            subscription = house.hub.open(self._holdings.missing(granted), after, self.writer.bound())
+        except ValueError as error:
+            raise Refusal(Code.BAD_REQUEST, f"that is no cursor: {error}") from error
+        self.writer.subscription = subscription
+        self.writer.say(
+            self._terms.conversation.stream(
+                Stream(
+                    at=subscription.cursor,
+                    stream=self.name,
+                    verdict=subscription.verdict,
+                    topics=tuple(dict.fromkeys(str(topic) for one in granted for topic in one.served)),
+                    limits=told_limits(self._terms.limits, self._terms.transport),
+                    ts_recv=house.clock(),
+                    expires=self.identity.expires,
+                )
+            )
+        )
+        self.writer.wake()
+
+    def _refused(self, event: TopicRefused) -> None:
+        """Tell the client that the vendor said no; but for a full quota, the topic leaves the stream."""
+        code = Code(event.code)
+        for topic in self._holdings.affected(event.topic, event.feed):
+            self.complain(Refusal(code, event.message, topic=str(topic)))
+        if code is not Code.UPSTREAM_FULL:
+            self._let_go(self._holdings.lose(event.topic, event.feed))
+
+    def _let_go(self, topics: Sequence[Topic]) -> None:
+        if topics and self.writer.subscription is not None:
+            self.writer.subscription.remove(topics)
+            self.writer.forget(topics)
+
+    def _hang_up(self) -> None:
+        _log.info("peer does not read", user=str(self.identity.user), transport=self._terms.transport.value)
+        if self._terms.peer is not None:
+            self._terms.peer.hang_up()
+        self._tasks.cancel()

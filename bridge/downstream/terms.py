@@ -1,0 +1,49 @@
+"""What a stream is accepted with, and what follows from it before its first byte."""
+
+import msgspec
+
+from bridge.dialects.contract import Conversation, EncoderOptions, Transport
+from bridge.downstream.contract import Exchange, House, Identity, PeerConnection
+from bridge.downstream.settings import LimitSettings
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What a stream was accepted with.
+
+    Attributes:
+        conversation: the server's side of its protocol.
+        limits: what holds for this user here.
+        peer: the network connection; None when the server under us has none to hang up.
+    """
+
+    house: House
+    exchange: Exchange
+    identity: Identity
+    transport: Transport
+    conversation: Conversation
+    limits: LimitSettings
+    peer: PeerConnection | None
+
+
+def options_of(exchange: Exchange) -> EncoderOptions:
+    """Return what a request asks of the encoder: `?extra=true`."""
+    return EncoderOptions(extra="true" in exchange.request.query.get("extra", ()))
+
+
+def heartbeat_seconds(terms: Terms) -> float:
+    """Return how long this stream may be silent: the operator's word for the dialect, the party's own, or `[limits]`."""
+    served = terms.exchange.served
+    if served.settings.heartbeat_seconds is not None:
+        return served.settings.heartbeat_seconds
+    return served.dialect.profile.heartbeat_seconds.get(terms.transport, terms.limits.heartbeat_seconds)
+
+
+def told_limits(limits: LimitSettings, transport: Transport) -> dict[str, int]:
+    """Return what `stream.limits` says: the counts that hold for this connection, 0 = unlimited."""
+    told = {"subscriptions_per_connection": limits.subscriptions_per_connection}
+    if transport is Transport.WEBSOCKET:
+        told["websocket_connections_per_user"] = limits.websocket_connections_per_user
+        told["inbound_messages_per_second"] = int(limits.inbound_messages_per_second)
+    else:
+        told["sse_connections_per_user"] = limits.sse_connections_per_user
+    return told
