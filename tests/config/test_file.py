@@ -19,7 +19,9 @@ def problems(text: str, environ: dict[str, str] | None = None, folder: Path = Pa
 
 
 def test_every_mistake_is_named_at_once():
-    text = GOOD + '[limits]\nlinger_secnds = 3\nheartbeat_seconds = "soon"\n[listn]\nbind = []\n' + FEED + "colour = 1\n"
+    text = (
+        GOOD + '[limits]\nlinger_secnds = 3\nheartbeat_seconds = "soon"\n[listn]\nbind = []\n' + FEED + "colour = 1\n"
+    )
     assert sorted(problems(text)) == [
         "feeds.lq.colour: no such key; did you mean url?"
         if "did you mean url" in " ".join(problems(text))
@@ -44,15 +46,24 @@ def test_every_mistake_is_named_at_once():
             GOOD + '[listen]\ncertificates = [{ certificate = "no.pem", private_key = "no.key" }]\n',
             "listen.certificates[0].certificate: cannot read",
         ),
-        (GOOD + '[feeds.a]\ndialect = "liquidty"\nurl = "https://x"\n', "feeds.a.dialect: no dialect 'liquidty'; there are"),
-        (GOOD + '[feeds.a]\ndialect = "liquidity"\nurl = "ftp://x"\n', "feeds.a.url: expected http://host or https://host"),
+        (
+            GOOD + '[feeds.a]\ndialect = "liquidty"\nurl = "https://x"\n',
+            "feeds.a.dialect: no dialect 'liquidty'; there are",
+        ),
+        (
+            GOOD + '[feeds.a]\ndialect = "liquidity"\nurl = "ftp://x"\n',
+            "feeds.a.url: expected http://host or https://host",
+        ),
         (GOOD + FEED + 'transports = ["carrier"]\n', "feeds.lq.transports[0]: "),
         (GOOD + FEED + "transports = []\n", "feeds.lq.transports: name at least one of"),
         (GOOD + FEED + "token = { file = 'a', command = ['b'] }\n", "feeds.lq.token: one of"),
         (GOOD + FEED + "token = 'a'\napi_key = 'b'\n", "feeds.lq: token and api_key exclude each other"),
         (GOOD + '[instruments."A B"]\nliquidity = "AB"\n', 'instruments."A B": an id has 1 to 64 characters'),
         (GOOD + '[instruments."AB"]\nliquidty = "AB"\n', 'instruments."AB".liquidty: no such dialect'),
-        (GOOD + '[instruments."AB"]\nliquidity = { rst = "AB" }\n', "a symbol by transport has the keys sse, websocket, rest"),
+        (
+            GOOD + '[instruments."AB"]\nliquidity = { rst = "AB" }\n',
+            "a symbol by transport has the keys sse, websocket, rest",
+        ),
         (GOOD + '[instruments."AB"]\nliquidity = "AB"\nfeeds = ["x"]\n', "instruments.\"AB\".feeds: no feed 'x'"),
         (GOOD + '[broker]\nurl = "redis://x"\n', "broker.url: only memory: for now, not redis:"),
         ("[auth\n", "not TOML"),
@@ -63,7 +74,10 @@ def test_each_mistake_has_its_sentence(text, said):
 
 
 def test_two_ids_with_one_spelling_at_a_vendor_are_a_mistake():
-    text = GOOD + '[instruments."BTC-USD"]\nliquidity = { sse = "BTC" }\n[instruments."BTC"]\nliquidity = { sse = "BTC" }\n'
+    text = (
+        GOOD
+        + '[instruments."BTC-USD"]\nliquidity = { sse = "BTC" }\n[instruments."BTC"]\nliquidity = { sse = "BTC" }\n'
+    )
     assert any("two ids with one spelling in liquidity" in problem for problem in problems(text))
 
 

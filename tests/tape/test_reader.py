@@ -79,7 +79,7 @@ def test_a_wrong_line_is_named_by_file_and_number(tape_file, line, said):
 
 
 def test_a_missing_file_is_one_sentence(tmp_path):
-    with pytest.raises(ConfigError, match="cannot read the tape .*No such file"):
+    with pytest.raises(ConfigError, match=r"cannot read the tape .*No such file"):
         read_tape(tmp_path / "none.jsonl")
 
 
