@@ -68,10 +68,11 @@ def retry_after(headers: Mapping[str, str], now: UnixNanos) -> float | None:
 
 def refusal(request: HttpRequest, head: Head, body: bytes, now: UnixNanos) -> VendorRefused:
     """Make the error for an answer that is not what we asked for."""
-    return VendorRefused(head.status, _reason(request, head, body), retry_after(head.headers, now))
+    return VendorRefused(head.status, words_of(request, head, body), retry_after(head.headers, now))
 
 
-def _reason(request: HttpRequest, head: Head, body: bytes) -> str:
+def words_of(request: HttpRequest, head: Head, body: bytes) -> str:
+    """Return a refusal's words, within `WORDS_LENGTH` and without our secrets."""
     if 300 <= head.status < 400:
         return "a redirect, which is not followed"
     text = "" if "html" in head.headers.get("content-type", "") else body.decode("utf-8", "replace")

@@ -19,7 +19,7 @@ from contextlib import asynccontextmanager, suppress
 import trio
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
-EVENT_STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nTransfer-Encoding: chunked\r\n\r\n"
+EVENT_STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def answer(status: str, body: bytes = b"", *headers: str) -> bytes:
