@@ -24,7 +24,7 @@ from bridge.downstream.holdings import Holdings
 from bridge.downstream.outlet import Outlet, WriteDeadline
 from bridge.downstream.registry import ConnectionStatistics
 from bridge.downstream.terms import Terms, heartbeat_seconds, options_of, told_limits
-from bridge.model import SECONDS, Code, Stream, Topic, TopicRefused, UnixNanos
+from bridge.model import SECONDS, Code, Stream, Topic, TopicRefused, UnixNanos, Want
 
 EXPIRY_CHECK_SECONDS = 30.0
 """How often a token's end is compared with the wall clock, which an operator may set at any moment."""
@@ -89,24 +89,33 @@ class StreamConnection:
             since=self._since,
         )
 
-    def subscribe(self, granted: Sequence[Granted], after: str | None) -> tuple[Topic, ...]:
+    def subscribe(
+        self, granted: Sequence[Granted], after: str | None, unasked: Sequence[Granted] = ()
+    ) -> tuple[Topic, ...]:
         """Hold these too, all or nothing, and return what is served of them.
 
         The first call opens the stream's subscription and says `stream`.
+
+        Args:
+            granted: what the client asked for.
+            after: the cursor to resume from; None = fresh.
+            unasked: what the party sends without being asked; not counted and not told.
 
         Raises:
             Refusal: `too_many_subscriptions`; `bad_request`: `after` is no cursor, or comes too late.
         """
         self._holdings.room_for(granted)
-        subscription = self.writer.subscription
-        if subscription is None:
-            self._open(granted, after)
+        served = tuple(dict.fromkeys(topic for one in granted for topic in one.served))
+        wants = self._holdings.missing([*granted, *unasked])
+        if self.writer.subscription is None:
+            self._open(wants, after, served)
         elif after is not None:
             raise Refusal(Code.BAD_REQUEST, "`after` belongs in a connection's first subscribe")
         else:
-            subscription.add(self._holdings.missing(granted))
+            self.writer.subscription.add(wants)
+        self._holdings.add_unasked(unasked)
         self._holdings.add(granted)
-        return tuple(dict.fromkeys(topic for one in granted for topic in one.served))
+        return served
 
     def unsubscribe(self, topics: Sequence[Topic] | None) -> tuple[Topic, ...]:
         """Hold these no longer; None = all. Returns those that were held."""
@@ -183,26 +192,23 @@ class StreamConnection:
             self.writer.say(self._terms.conversation.expiring(expires, self._terms.house.clock()))
         return left
 
-    def _open(self, granted: Sequence[Granted], after: str | None) -> None:
+    def _open(self, wants: Sequence[Want], after: str | None, served: Sequence[Topic]) -> None:
         house = self._terms.house
         try:
-            subscription = house.hub.open(self._holdings.missing(granted), after, self.writer.bound())
+            subscription = house.hub.open(wants, after, self.writer.bound())
         except ValueError as error:
             raise Refusal(Code.BAD_REQUEST, f"that is no cursor: {error}") from error
         self.writer.subscription = subscription
-        self.writer.say(
-            self._terms.conversation.stream(
-                Stream(
-                    at=subscription.cursor,
-                    stream=self.name,
-                    verdict=subscription.verdict,
-                    topics=tuple(dict.fromkeys(str(topic) for one in granted for topic in one.served)),
-                    limits=told_limits(self._terms.limits, self._terms.transport),
-                    ts_recv=house.clock(),
-                    expires=self.identity.expires,
-                )
-            )
+        stream = Stream(
+            at=subscription.cursor,
+            stream=self.name,
+            verdict=subscription.verdict,
+            topics=tuple(dict.fromkeys(map(str, served))),
+            limits=told_limits(self._terms.limits, self._terms.transport),
+            ts_recv=house.clock(),
+            expires=self.identity.expires,
         )
+        self.writer.say(self._terms.conversation.stream(stream))
         self.writer.wake()
 
     def _refused(self, event: TopicRefused) -> None:

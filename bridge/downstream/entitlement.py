@@ -38,6 +38,14 @@ def grant(identity: Identity, topics: Sequence[Topic], resolve: Resolve) -> tupl
     return tuple(Granted(topic, _wants(identity, topic, resolve)) for topic in dict.fromkeys(topics))
 
 
+def grant_orders(identity: Identity, resolve: Resolve) -> tuple[Granted, ...]:
+    """Say what serves the orders of the accounts held; nothing when there are none. Never refuses."""
+    try:
+        return grant(identity, [Topic(TopicKind.ORDER)], resolve)
+    except Refusal:
+        return ()
+
+
 def _wants(identity: Identity, topic: Topic, resolve: Resolve) -> tuple[Want, ...]:
     if not may_see(identity, topic):
         raise _forbidden(topic)

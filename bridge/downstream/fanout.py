@@ -10,6 +10,7 @@ Nothing here waits for the peer but the write itself. Ending is a flag that the 
 the goodbye is its last one.
 """
 
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -23,7 +24,18 @@ from bridge.downstream.goodbyes import goaway
 from bridge.downstream.outlet import Outlet
 from bridge.hub.contract import Publication
 from bridge.hub.hub import Bound, Hub, Subscription
-from bridge.model import BookDelta, BookSnapshot, Code, Covered, Gap, Topic, TopicRefused, Uncovered, topic_of
+from bridge.model import (
+    BookDelta,
+    BookSnapshot,
+    Code,
+    Covered,
+    FeedStatus,
+    Gap,
+    Topic,
+    TopicRefused,
+    Uncovered,
+    topic_of,
+)
 
 SLICE_BYTES = 65_536
 """Bytes of one write: a peer that takes 7 kB/s still makes the default write deadline of 10 s."""
@@ -92,7 +104,7 @@ class StreamWriter:
         """Return the bound that this stream's subscription is opened with."""
         hub, codec = self._ways.hub, self._ways.codec
         return Bound(
-            pending_bytes=self._ways.pending_bytes,
+            pending_bytes=self._ways.pending_bytes or sys.maxsize,
             cost=lambda publication: codec.cost(publication, hub),
             wake=self.wake,
         )
@@ -217,7 +229,9 @@ def _belongs(publication: Publication, topics: frozenset[Topic]) -> bool:
     match publication.event:
         case TopicRefused(topic=topic):
             return topic in topics
-        case Gap() | Covered() | Uncovered():
+        case Gap(topics=touched):
+            return topics.issuperset(touched)
+        case Covered() | Uncovered() | FeedStatus():
             return False
         case event:
             return topic_of(event) in topics

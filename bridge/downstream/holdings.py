@@ -20,6 +20,7 @@ class Holdings:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._held: dict[Topic, Granted] = {}
+        self._uncounted: set[Topic] = set()
 
     def __len__(self) -> int:
         return len(self._held)
@@ -45,7 +46,7 @@ class Holdings:
             Refusal: `too_many_subscriptions`.
         """
         after = self._held.keys() | {one.topic for one in granted}
-        counted = sum(topic.kind is not TopicKind.STATUS for topic in after)
+        counted = sum(topic.kind is not TopicKind.STATUS and topic not in self._uncounted for topic in after)
         if self._limit and counted > self._limit:
             raise Refusal(
                 Code.TOO_MANY_SUBSCRIPTIONS,
@@ -60,6 +61,14 @@ class Holdings:
     def add(self, granted: Sequence[Granted]) -> None:
         """Hold these too."""
         self._held.update((one.topic, one) for one in granted)
+        self._uncounted.difference_update(one.topic for one in granted)
+
+    def add_unasked(self, granted: Sequence[Granted]) -> None:
+        """Hold what the party sends unasked; it counts as nothing until it is asked for."""
+        for one in granted:
+            if one.topic not in self._held:
+                self._held[one.topic] = one
+                self._uncounted.add(one.topic)
 
     def remove(self, topics: Sequence[Topic]) -> tuple[Topic, ...]:
         """Hold these no longer; return the served topics that nothing else here holds."""

@@ -6,9 +6,11 @@ but 200, so a dialect may be configured to refuse with 200 and a long `retry:` i
 """
 
 import secrets
+
 from bridge.dialects.contract import Conversation, Refusal, Reply, Subscribe, Transport
 from bridge.downstream.connection import StreamConnection
 from bridge.downstream.contract import Exchange, House
+from bridge.downstream.entitlement import grant_orders
 from bridge.downstream.outlet import Receive, Scope, Send, SseOutlet
 from bridge.downstream.remembered import without_refused
 from bridge.downstream.terms import Terms
@@ -55,8 +57,9 @@ async def _serve(house: House, exchange: Exchange, scope: Scope, receive: Receiv
     granted = house.admission.grant(identity, subscribe.topics, house.resolve)
     # One dead topic does not end a reconnecting client's stream; only when nothing is left is the request refused.
     standing, refusals = without_refused(house.hub, granted)
-    if not standing:
+    if refusals and not standing:
         raise refusals[0]
+    unasked = grant_orders(identity, house.resolve) if subscribe.orders else ()
     with house.admission.seat(identity, Transport.SSE, served):
         stream = StreamConnection(
             Terms(
@@ -72,7 +75,7 @@ async def _serve(house: House, exchange: Exchange, scope: Scope, receive: Receiv
         )
         stream.writer.say_raw(sse_retry(RETRY_MS + secrets.randbelow(RETRY_SPREAD_MS)))
         stream.writer.say(conversation.greeting(house.clock()))
-        stream.subscribe(standing, subscribe.after)
+        stream.subscribe(standing, subscribe.after, unasked)
         for reply in replies:
             stream.writer.say(reply.messages)
         for refusal in refusals:
@@ -92,7 +95,7 @@ def _opened(conversation: Conversation, exchange: Exchange) -> tuple[Subscribe, 
                 replies.append(action)
             case _:
                 raise Refusal(Code.BAD_REQUEST, "an event stream's request can only subscribe")
-    if subscribe is None or not subscribe.topics:
+    if subscribe is None or not (subscribe.topics or subscribe.orders):
         raise Refusal(Code.BAD_REQUEST, "the request names no topic")
     return subscribe, replies
 

@@ -31,11 +31,15 @@ def options_of(exchange: Exchange) -> EncoderOptions:
 
 
 def heartbeat_seconds(terms: Terms) -> float:
-    """Return how long this stream may be silent: the operator's word for the dialect, the party's own, or `[limits]`."""
+    """Return how long this stream may be silent; 0 = for ever.
+
+    The operator's word for the dialect decides; without one, the shorter of `[limits]` and what the party itself does.
+    """
     served = terms.exchange.served
     if served.settings.heartbeat_seconds is not None:
         return served.settings.heartbeat_seconds
-    return served.dialect.profile.heartbeat_seconds.get(terms.transport, terms.limits.heartbeat_seconds)
+    both = (terms.limits.heartbeat_seconds, served.dialect.profile.heartbeat_seconds.get(terms.transport, 0))
+    return min((seconds for seconds in both if seconds), default=0)
 
 
 def told_limits(limits: LimitSettings, transport: Transport) -> dict[str, int]:

@@ -21,6 +21,7 @@ from bridge.dialects.contract import (
 )
 from bridge.downstream.connection import StreamConnection
 from bridge.downstream.contract import Exchange, House
+from bridge.downstream.entitlement import grant_orders
 from bridge.downstream.limits import InboundRate, Verdict
 from bridge.downstream.outlet import AsgiMessage, Receive, Scope, Send, WebSocketOutlet
 from bridge.downstream.remembered import without_refused
@@ -157,7 +158,8 @@ class Talk:
         standing, refusals = without_refused(self._house.hub, granted)
         if len(standing) < len(granted):
             raise refusals[0]
-        topics = self._stream.subscribe(standing, action.after)
+        unasked = grant_orders(self._stream.identity, self._house.resolve) if action.orders else ()
+        topics = self._stream.subscribe(standing, action.after, unasked)
         self._say(self._conversation.subscribed(action, topics, self._stream.writer.at, self._house.clock()))
         for refusal in refusals:  # of parts of an `all:`
             self._stream.complain(refusal)
