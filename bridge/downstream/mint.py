@@ -1,0 +1,82 @@
+"""A dialect's own token endpoint: an API key in, a token of ours out.
+
+Every configured key is compared in constant time, and all of them are, so that neither which key nor how much of it was
+right can be measured. The token carries the key's `sub`, whatever the request says, and lives no longer than the key allows.
+"""
+
+import hashlib
+import hmac
+
+import msgspec
+
+from bridge.dialects.contract import EndpointKind, HttpAnswer, Refusal, Request
+from bridge.downstream.contract import Exchange, House
+from bridge.downstream.settings import ApiKey, AuthSettings
+from bridge.downstream.tokens import TokenGrant, mint_token
+from bridge.model import Code
+
+
+async def mint(house: House, exchange: Exchange) -> HttpAnswer:
+    """Answer one request for a token.
+
+    Raises:
+        Refusal: `unauthorized`: no such key; what the dialect says of a malformed request; `unsupported_topic` without a secret.
+    """
+    served = exchange.served
+    request = _with_credential(exchange)
+    question = served.dialect.mint_question(request)
+    key = find_key(house.auth, question.api_key)
+    if key is None:
+        raise Refusal(Code.UNAUTHORIZED, "the API key is not valid here")
+    ttl = key.ttl_seconds if question.ttl_seconds is None else min(question.ttl_seconds, key.ttl_seconds)
+    grant = TokenGrant(sub=key.sub, ttl_seconds=ttl, topics=key.topics, accounts=key.accounts)
+    token, expires = mint_token(house.auth, grant, house.clock())
+    answer = served.dialect.mint_answer(
+        request,
+        token,
+        expires,
+        stream_url(house, exchange, EndpointKind.SSE),
+        stream_url(house, exchange, EndpointKind.WEBSOCKET),
+    )
+    return HttpAnswer(body=answer.body, headers=(*answer.headers, ("cache-control", "no-store")), status=answer.status)
+
+
+def find_key(auth: AuthSettings, shown: str) -> ApiKey | None:
+    """Return the configured key that was shown, or None."""
+    digest = hashlib.sha256(shown.encode("utf-8", "surrogatepass")).hexdigest()
+    found: ApiKey | None = None
+    for key in auth.api_keys:
+        known = key.sha256.lower() if key.sha256 else hashlib.sha256((key.key or "").encode()).hexdigest()
+        usable = bool(key.sha256 or key.key)
+        if hmac.compare_digest(known.encode(), digest.encode()) and usable:
+            found = key
+    return found
+
+
+def stream_url(house: House, exchange: Exchange, kind: EndpointKind) -> str:
+    """Return the URL of the dialect's stream endpoint of a kind, as its client should use it; "" when it has none.
+
+    It is told from `listen.public_url`, or from what the client itself called us.
+    """
+    served = exchange.served
+    path = next((endpoint.path for endpoint in served.dialect.endpoints if endpoint.kind is kind), None)
+    if path is None:
+        return ""
+    base = house.listen.public_url
+    if base is None:
+        host = exchange.request.headers.get("host") or exchange.peer.host or "localhost"
+        base = f"{exchange.peer.scheme}://{host}"
+    if kind is EndpointKind.WEBSOCKET:
+        base = "ws" + base.removeprefix("http")
+    return f"{base.rstrip('/')}{served.prefixes[0]}{path}"
+
+
+def _with_credential(exchange: Exchange) -> Request:
+    """Give a minting dialect the bearer credential, which a `Request` else never holds: here it may be the key."""
+    request = exchange.request
+    if not exchange.peer.tokens:
+        return request
+    if len(set(exchange.peer.tokens)) > 1:
+        raise Refusal(Code.BAD_REQUEST, "two different credentials in one request; send one")
+    headers = {**request.headers, "authorization": f"Bearer {exchange.peer.tokens[0]}"}
+    return msgspec.structs.replace(request, headers=headers)

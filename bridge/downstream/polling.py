@@ -1,0 +1,140 @@
+"""`GET /v1/poll`: the same events as on a stream, fetched a page at a time.
+
+Without `after` it answers with the current state, for which it waits up to two seconds where upstream has to be asked
+first; with `after`, with what came since, for which it waits up to `wait`. It never folds: every event of the log is there.
+"""
+
+import msgspec
+
+from bridge.dialects.contract import EncoderOptions, HttpAnswer, Refusal, Request, Transport
+from bridge.downstream.codec import framed, texts
+from bridge.downstream.contract import Exchange, House
+from bridge.downstream.goodbyes import problem
+from bridge.downstream.holdings import Holdings
+from bridge.downstream.news import FIRST_VALUE_SECONDS, has_value, lease, look_until, may_be_silent, no_value
+from bridge.downstream.remembered import without_refused
+from bridge.downstream.terms import options_of
+from bridge.hub.hub import Page
+from bridge.model import Code, Topic, Want
+
+MAX_WAIT_SECONDS = 60.0
+"""Longer than any proxy's idle timeout we know of would only look like a dead request."""
+
+DEFAULT_EVENTS = 500
+MAX_EVENTS = 5_000
+
+
+class PollQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """What a poll asks.
+
+    Attributes:
+        after: the cursor of the poll before; None = the current state.
+        wait_seconds: how long to wait for news; 0 = not at all.
+        limit: events in the answer at most.
+    """
+
+    topics: tuple[Topic, ...]
+    after: str | None
+    wait_seconds: float
+    limit: int
+
+
+def read_poll(request: Request) -> PollQuestion:
+    """Read `?subscribe=…&after=…&wait=25&limit=500`.
+
+    Raises:
+        Refusal: `bad_request`, naming the parameter.
+    """
+    texts_asked = [text for value in request.query.get("subscribe", ()) for text in value.split(",") if text]
+    if not texts_asked:
+        raise Refusal(Code.BAD_REQUEST, "name the topics to poll: ?subscribe=quote:AAPL,trade:BTC-USD")
+    try:
+        topics = tuple(dict.fromkeys(map(Topic.parse, texts_asked)))
+    except ValueError as error:
+        raise Refusal(Code.BAD_REQUEST, str(error)) from error
+    return PollQuestion(
+        topics=topics,
+        after=_last(request, "after") or None,
+        wait_seconds=_number(request, "wait", 0.0, (0.0, MAX_WAIT_SECONDS)),
+        limit=int(_number(request, "limit", DEFAULT_EVENTS, (1, MAX_EVENTS))),
+    )
+
+
+async def poll(house: House, exchange: Exchange) -> HttpAnswer:
+    """Answer one poll.
+
+    Raises:
+        Refusal: any row of the goodbye table that a poll can meet.
+    """
+    served = exchange.served
+    identity = await house.admission.identify(exchange.peer)
+    question = read_poll(exchange.request)
+    granted = house.admission.grant(identity, question.topics, house.resolve)
+    Holdings(house.admission.limits(identity, served).subscriptions_per_connection).room_for(granted)
+    standing, refusals = without_refused(house.hub, granted)
+    if refusals and not standing:
+        raise refusals[0]
+    wants = tuple(dict.fromkeys(want for one in standing for want in one.wants))
+    with house.admission.seat(identity, Transport.POLLING, served):
+        lease(house, served, standing)
+        page = await _page(house, wants, question)
+    return _answer(house, exchange, page, refusals)
+
+
+async def _page(house: House, wants: tuple[Want, ...], question: PollQuestion) -> Page:
+    """Return the page, once there is something on it or time is up.
+
+    Raises:
+        Refusal: `bad_request` for what is no cursor; `upstream_unavailable`, `upstream_full` or a vendor's own refusal where
+            there is no state to give.
+    """
+    after = question.after
+
+    def read() -> Page:
+        try:
+            return house.hub.read(wants, after, question.limit)
+        except ValueError as error:
+            raise Refusal(Code.BAD_REQUEST, f"that is no cursor: {error}") from error
+
+    if after is not None:
+        await look_until(house, wants, question.wait_seconds, lambda: bool(read().publications))
+        return read()
+    refused = await look_until(house, wants, FIRST_VALUE_SECONDS, lambda: has_value(read().publications, wants))
+    page = read()
+    if not has_value(page.publications, wants) and not may_be_silent(house.hub, wants):
+        raise no_value(house, wants, refused)
+    return page
+
+
+def _answer(house: House, exchange: Exchange, page: Page, refusals: list[Refusal]) -> HttpAnswer:
+    served = exchange.served
+    options: EncoderOptions = options_of(exchange)
+    codec = house.codecs.of(served.dialect, served.symbols, Transport.POLLING, options)
+    data = b"".join(codec.encode(publication, house.hub) for publication in page.publications)
+    conversation = served.dialect.conversation(Transport.POLLING, served.symbols)
+    now = house.clock()
+    for refusal in refusals:
+        data += framed(Transport.POLLING, conversation.problem(problem(refusal, page.cursor, now)))
+    body = b'{"verdict":%b,"cursor":%b,"events":[%b]}' % (
+        msgspec.json.encode(page.verdict),
+        msgspec.json.encode(page.cursor),
+        b",".join(texts(data)),
+    )
+    return HttpAnswer(
+        body=body, headers=(("content-type", "application/json"), ("cache-control", "private, no-store")), status=200
+    )
+
+
+def _number(request: Request, name: str, default: float, bounds: tuple[float, float]) -> float:
+    text = _last(request, name)
+    if text is None:
+        return default
+    low, high = bounds
+    if not (text.isascii() and text.isdigit() and len(text) <= 6 and low <= int(text) <= high):
+        raise Refusal(Code.BAD_REQUEST, f"{name} is a whole number from {low:g} to {high:g}")
+    return int(text)
+
+
+def _last(request: Request, name: str) -> str | None:
+    values = request.query.get(name, ())
+    return values[-1] if values else None

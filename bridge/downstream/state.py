@@ -1,0 +1,165 @@
+"""State endpoints: how things stand now, in one answer, with `ETag` and `304`.
+
+A quote or a book is the hub's state; trades and bars are the newest it keeps; bars that it does not have, and single orders,
+are asked of the vendor. An order is only ever asked for, and told, on behalf of an account that the caller holds.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from bridge.dialects.contract import (
+    HttpAnswer,
+    Outcome,
+    Question,
+    QuestionKind,
+    Refusal,
+    Request,
+    StateAnswer,
+    StateQuestion,
+)
+from bridge.downstream.contract import Exchange, House, Identity
+from bridge.downstream.entitlement import may_see
+from bridge.downstream.news import FIRST_VALUE_SECONDS, lease, look_until, no_value
+from bridge.downstream.remembered import without_refused
+from bridge.errors import Unspeakable
+from bridge.hub.hub import Hub
+from bridge.model import (
+    Bar,
+    Code,
+    FeedName,
+    InstrumentId,
+    LogEvent,
+    OrderUpdate,
+    Topic,
+    TopicKind,
+    UnixNanos,
+    Want,
+)
+
+Found = Sequence[tuple[LogEvent, str]]
+"""Events with their cursors, oldest first."""
+
+BAR_UPDATES_LOOKED_AT = 2_000
+"""Publications of a bar topic that are searched for distinct bars: an open bar may have been said many times."""
+
+_VISIBLE = (TopicKind.ALL, TopicKind.BAR)
+
+
+async def state(house: House, exchange: Exchange) -> HttpAnswer:
+    """Answer one state request.
+
+    Raises:
+        Refusal: any row of the goodbye table that it can meet.
+    """
+    served = exchange.served
+    identity = await house.admission.identify(exchange.peer)
+    question = served.dialect.state_question(exchange.request, served.symbols)
+    if question.order_id is not None:
+        found = await _order(house, identity, question.order_id)
+    else:
+        found = await _standing(house, exchange, identity, question)
+    try:
+        answer = served.dialect.state_answer(exchange.request, StateAnswer(events=tuple(found)), served.symbols)
+    except Unspeakable as error:
+        raise Refusal(Code.UNSUPPORTED_TOPIC, f"that cannot be said here: {error}") from error
+    return conditional(exchange.request, answer)
+
+
+async def instruments(house: House, exchange: Exchange) -> HttpAnswer:
+    """Answer with the listed instruments that the caller may see something of, and the feeds that serve each.
+
+    Raises:
+        Refusal: the caller does not get in.
+    """
+    identity = await house.admission.identify(exchange.peer)
+    visible = [
+        {"id": name, "feeds": list(feeds)}
+        for name, feeds in house.instruments.items()
+        if any(may_see(identity, Topic(kind, InstrumentId(name))) for kind in _VISIBLE)
+    ]
+    return conditional(exchange.request, HttpAnswer(body=msgspec.json.encode({"instruments": visible}), status=200))
+
+
+def conditional(request: Request, answer: HttpAnswer) -> HttpAnswer:
+    """Tag an answer, and answer 304 without a body to who has it already."""
+    tag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
+    headers = (*answer.headers, ("etag", tag), ("cache-control", "private, no-cache"), ("vary", "authorization"))
+    asked = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
+    if tag in asked or "*" in asked:
+        return HttpAnswer(body=b"", headers=headers[-3:], status=304)
+    return HttpAnswer(body=answer.body, headers=headers, status=answer.status)
+
+
+async def _standing(house: House, exchange: Exchange, identity: Identity, question: StateQuestion) -> Found:
+    granted = house.admission.grant(identity, [question.topic], house.resolve)
+    standing, refusals = without_refused(house.hub, granted)
+    if refusals:
+        raise refusals[0]
+    lease(house, exchange.served, standing)
+    (want,) = standing[0].wants
+    found = _look(house.hub, want, question.limit)
+    if not found and want.topic.kind is TopicKind.BAR:
+        found = await _asked_bars(house, want, question.limit)
+    if not found:
+        refused = await look_until(
+            house, [want], FIRST_VALUE_SECONDS, lambda: bool(_look(house.hub, want, question.limit))
+        )
+        found = _look(house.hub, want, question.limit)
+        if not found:
+            raise no_value(house, [want], refused)
+    return found
+
+
+def _look(hub: Hub, want: Want, limit: int) -> Found:
+    """Return what the hub has of a topic now."""
+    if want.topic.kind is TopicKind.BAR:
+        return _bars(hub, want, limit)
+    if want.topic.kind is TopicKind.TRADE:
+        return [(one.event, hub.cursor(one.offset)) for one in hub.recent(want, limit)]
+    standing = hub.state(want)
+    return [] if standing is None else [(standing.event, hub.cursor(standing.offset))]
+
+
+def _bars(hub: Hub, want: Want, limit: int) -> Found:
+    """Return the newest word on each of the last `limit` bars."""
+    newest: dict[UnixNanos | None, tuple[LogEvent, str]] = {}
+    publications = hub.recent(want, BAR_UPDATES_LOOKED_AT)
+    standing = hub.state(want)
+    for one in [*publications, standing] if standing is not None else publications:
+        if isinstance(one.event, Bar):
+            newest.pop(one.event.ts_open, None)
+            newest[one.event.ts_open] = (one.event, hub.cursor(one.offset))
+    return list(newest.values())[-limit:]
+
+
+async def _asked_bars(house: House, want: Want, limit: int) -> Found:
+    question = Question(
+        kind=QuestionKind.BARS, instrument=want.topic.instrument, interval=want.topic.interval, limit=limit
+    )
+    answer = await house.ask(want.feed, question, FIRST_VALUE_SECONDS)
+    at = house.hub.cursor()
+    return [(event, at) for event in answer.events if isinstance(event, Bar)][-limit:]
+
+
+async def _order(house: House, identity: Identity, order_id: str) -> Found:
+    """Ask each of the caller's accounts' vendors for an order.
+
+    Raises:
+        Refusal: `forbidden`: the caller holds no account; `unknown_instrument`: no such order; `upstream_unavailable`.
+    """
+    if not identity.accounts:
+        raise Refusal(Code.FORBIDDEN, "you hold no account whose orders are served here")
+    outcomes = set()
+    for account in identity.accounts:
+        feed = FeedName(account.partition("/")[0])
+        question = Question(kind=QuestionKind.ORDER, order_id=order_id, account=account)
+        answer = await house.ask(feed, question, FIRST_VALUE_SECONDS)
+        outcomes.add(answer.outcome)
+        for event in answer.events:
+            if isinstance(event, OrderUpdate) and event.account == account and event.order_id == order_id:
+                return [(event, house.hub.cursor())]
+    if Outcome.FAILED in outcomes:
+        raise Refusal(Code.UPSTREAM_UNAVAILABLE, "the vendor did not answer; try again")
+    raise Refusal(Code.UNKNOWN_INSTRUMENT, "none of your accounts has an order of this id")
