@@ -1,0 +1,198 @@
+"""The one ASGI app: looks at `Host` and `Origin`, finds the endpoint, and hands the exchange to who serves it.
+
+Streams are small ASGI apps of their own; everything else goes to the Quart-Trio app of `control`. A refusal that a stream raises
+before its first byte becomes an HTTP status in its dialect's shape; an error never leaves here.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, Final
+
+import structlog
+
+from bridge.dialects.contract import EndpointKind, HttpAnswer, Refusal
+from bridge.downstream.answers import (
+    answer_http,
+    no_websocket_here,
+    nothing_here,
+    only_websocket_here,
+    other_method,
+    plain_refusal,
+    refuse_websocket,
+)
+from bridge.downstream.contract import Exchange, House
+from bridge.downstream.control import CALL_KEY, HEALTH_PATHS, Call, control_app
+from bridge.downstream.goodbyes import refusal_answer
+from bridge.downstream.handlers import Handlers
+from bridge.downstream.incoming import Arrival, arrival, peer_of, request_of
+from bridge.downstream.origin import cors_headers, host_allowed, origin_allowed, proxy_networks
+from bridge.downstream.outlet import AsgiMessage, Receive, Scope, Send
+from bridge.downstream.routes import Match, allowed_methods, choose, matches, raw_path, routes_of
+from bridge.model import Code
+
+HEALTH_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+
+EVENT_STREAM: Final = (("content-type", "text/event-stream"), ("cache-control", "no-store"))
+
+log = structlog.get_logger(__name__)
+
+
+class Dispatcher:
+    """The ASGI app of a house.
+
+    Args:
+        house: the bridge.
+        handlers: who serves what; None = the real ones.
+
+    Raises:
+        ConfigError: `listen.trusted_proxies` cannot be read.
+    """
+
+    def __init__(self, house: House, handlers: Handlers | None = None) -> None:
+        self._house = house
+        self._handlers = handlers or Handlers()
+        self._trusted = proxy_networks(house.listen)
+        self._routes = routes_of(house.served)
+        self._names = [host for served in house.served for host in served.settings.hosts]
+        self._control = control_app(house)
+
+    def __repr__(self) -> str:
+        return f"<Dispatcher {len(self._routes)} routes>"
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's events are dicts of many shapes
+        """Serve one ASGI scope."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        websocket = scope["type"] == "websocket"
+        say = refuse_websocket if websocket else answer_http
+        try:
+            came = arrival(scope, self._trusted)
+        except ValueError as error:
+            await say(send, plain_refusal(Code.BAD_REQUEST, str(error)))
+            return
+        unwelcome = self._unwelcome(came)
+        if unwelcome is not None:
+            await say(send, unwelcome, cors_headers(None))
+        elif websocket:
+            await self._websocket(came, scope, receive, send)
+        else:
+            await self._http(came, scope, receive, _with_headers(send, cors_headers(came.origin)))
+
+    def _unwelcome(self, came: Arrival) -> HttpAnswer | None:
+        """Return why nobody answers this `Host` or `Origin`; None when somebody may."""
+        listen = self._house.listen
+        if not host_allowed(came.way, listen, self._house.auth, self._names):
+            return plain_refusal(Code.FORBIDDEN, "this bridge does not go by that Host; see listen.allowed_hosts")
+        if not origin_allowed(came.origin, came.way, listen):
+            return plain_refusal(Code.FORBIDDEN, "pages of that Origin may not use this; see listen.allowed_origins")
+        return None
+
+    def _found(self, scope: Scope, *, websocket: bool) -> tuple[list[Match], list[Match]]:
+        """Return all that stands at the path, and those of them that this kind of request can mean."""
+        found = matches(self._routes, raw_path(scope["raw_path"]))
+        kind = EndpointKind.WEBSOCKET
+        return found, [match for match in found if (match.route.endpoint.kind is kind) is websocket]
+
+    def _chosen(self, found: Sequence[Match], came: Arrival) -> Match:
+        return choose(found, came.way.host, self._house.listen.default_websocket_dialect)
+
+    async def _websocket(self, came: Arrival, scope: Scope, receive: Receive, send: Send) -> None:
+        found, fitting = self._found(scope, websocket=True)
+        if not fitting:
+            await refuse_websocket(send, no_websocket_here() if found else nothing_here())
+            return
+        exchange = _exchange(came, self._chosen(fitting, came), b"")
+        serve = partial(self._handlers.websocket, self._house, exchange, scope, receive)
+        answer = await _attempt(serve, exchange, send)
+        if answer is not None:
+            await refuse_websocket(send, answer)
+
+    async def _http(self, came: Arrival, scope: Scope, receive: Receive, send: Send) -> None:
+        path = raw_path(scope["raw_path"])
+        if path in HEALTH_PATHS:
+            if _mistaken(scope["method"], HEALTH_METHODS):
+                await answer_http(send, other_method(scope["method"], HEALTH_METHODS))
+            else:
+                await self._control({**scope, "path": path}, receive, send)
+            return
+        found, fitting = self._found(scope, websocket=False)
+        methods = allowed_methods(fitting)
+        if not fitting:
+            await answer_http(send, only_websocket_here() if found else nothing_here())
+        elif _mistaken(scope["method"], methods):
+            await answer_http(send, other_method(scope["method"], methods))
+        else:
+            able = [match for match in fitting if scope["method"] in match.route.methods]
+            await self._endpoint(came, self._chosen(able, came), {**scope, "path": path}, receive, send)
+
+    async def _endpoint(self, came: Arrival, match: Match, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = match.route.endpoint
+        if endpoint.kind is not EndpointKind.SSE:
+            call = Call(handler=self._handlers.answering(endpoint), exchange=partial(_exchange, came, match))
+            scope["state"] = {**scope.get("state", {}), CALL_KEY: call}
+            await self._control(scope, receive, send)
+        elif scope["method"] == "HEAD":
+            await answer_http(send, HttpAnswer(body=b"", headers=EVENT_STREAM))
+        else:
+            exchange = _exchange(came, match, b"")
+            answer = await _attempt(partial(self._handlers.sse, self._house, exchange, scope, receive), exchange, send)
+            if answer is not None:
+                await answer_http(send, answer)
+
+
+def _exchange(came: Arrival, match: Match, body: bytes) -> Exchange:
+    return Exchange(
+        served=match.route.served,
+        request=request_of(came, match, body),
+        peer=peer_of(came, match.route.endpoint),
+    )
+
+
+async def _attempt(serve: Callable[[Send], Awaitable[None]], exchange: Exchange, send: Send) -> HttpAnswer | None:
+    """Run a stream; returns what to answer when it ended before its first word, else None.
+
+    When it fails later there is nothing left to answer: the guard ends the response in the way its protocol has for that.
+    """
+    began = False
+
+    async def watched(message: AsgiMessage) -> None:
+        nonlocal began
+        began = True
+        await send(message)
+
+    try:
+        await serve(watched)
+    except Refusal as refusal:
+        reason = refusal
+    except Exception:  # whatever it is, it is this stream's alone
+        log.exception("stream_failed", endpoint=exchange.request.endpoint.path, dialect=exchange.served.dialect.name)
+        reason = Refusal(Code.INTERNAL, "something went wrong here; try again")
+    else:
+        return None
+    return None if began else refusal_answer(reason, exchange.served, exchange.request.endpoint)
+
+
+def _with_headers(send: Send, more: Sequence[tuple[bytes, bytes]]) -> Send:
+    """Return a `send` that adds headers to the response."""
+
+    async def adding(message: AsgiMessage) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], *more]}
+        await send(message)
+
+    return adding
+
+
+def _mistaken(method: str, methods: Sequence[str]) -> bool:
+    """Whether a method is not for who serves the path: OPTIONS never is."""
+    return method == "OPTIONS" or method not in methods
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """Answer a server that asks; ours does not, and nothing here needs starting."""
+    while True:
+        kind = (await receive())["type"]
+        await send({"type": f"{kind}.complete"})
+        if kind == "lifespan.shutdown":
+            return

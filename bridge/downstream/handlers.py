@@ -1,0 +1,38 @@
+"""Who serves which endpoint: the real handlers, or a test's."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from bridge.dialects.contract import Endpoint, EndpointKind
+from bridge.downstream.contract import Exchange, House
+from bridge.downstream.control import Handler
+from bridge.downstream.mint import mint
+from bridge.downstream.outlet import Receive, Scope, Send
+from bridge.downstream.polling import poll
+from bridge.downstream.routes import INSTRUMENTS, POLL
+from bridge.downstream.sse import serve_sse
+from bridge.downstream.state import instruments, state
+from bridge.downstream.websocket import serve_websocket
+
+StreamHandler = Callable[[House, Exchange, Scope, Receive, Send], Awaitable[None]]
+"""Serves one stream until it has ended or its client is gone; raises `Refusal` only before its first word."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handlers:
+    """Who serves what; by default the real ones."""
+
+    sse: StreamHandler = serve_sse
+    websocket: StreamHandler = serve_websocket
+    poll: Handler = poll
+    instruments: Handler = instruments
+    state: Handler = state
+    mint: Handler = mint
+
+    def answering(self, endpoint: Endpoint) -> Handler:
+        """Return who answers an endpoint that is one question and one answer."""
+        if endpoint is POLL:
+            return self.poll
+        if endpoint is INSTRUMENTS:
+            return self.instruments
+        return self.mint if endpoint.kind is EndpointKind.MINT else self.state
