@@ -1,0 +1,300 @@
+"""The hub: one ordered log in the middle, and everything derived from it. Feeds publish here; subscribers join here.
+
+Theory of operation: `publish` makes of an upstream event what stands in the log (`assemble`, `derive`, gaps) and appends
+it; the log calls `_apply`, in log order, and only that touches history, state, coverage and subscriptions. Neither awaits,
+so under Trio nothing comes between "replay" and "join" in `open`: a late joiner sees no gap and no duplicate, without a lock.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import trio
+
+from bridge.clock import Clock
+from bridge.hub import join
+from bridge.hub.contract import Log, Publication
+from bridge.hub.cursor import Cursor
+from bridge.hub.intake import Intake
+from bridge.hub.interest import FeedInterest, InterestLedger
+from bridge.hub.join import Here, Page
+from bridge.hub.refusals import Refusals
+from bridge.hub.settings import HubSettings
+from bridge.hub.statistics import HubStatistics
+from bridge.hub.subscription import Bound, Subscription
+from bridge.hub.topic import TopicRecord, Topics
+from bridge.model import (
+    Covered,
+    FeedName,
+    FeedStatus,
+    Gap,
+    MarketEvent,
+    Topic,
+    TopicKind,
+    TopicRefused,
+    Uncovered,
+    UpstreamEvent,
+    Verdict,
+    Want,
+    topic_of,
+)
+
+__all__ = ["Bound", "Hub", "Page", "Subscription"]
+
+SWEEP_SECONDS = 5
+"""How often old history and idle topics are let go of; nobody notices a few seconds more."""
+
+
+class Hub:
+    """See the module.
+
+    Args:
+        log: where the ordered log lives; the hub attaches itself.
+        clock: the wall clock, for what is told and for the age of history.
+        settings: the bounds.
+
+    Attributes:
+        epoch: the log's life.
+    """
+
+    def __init__(self, log: Log, clock: Clock, settings: HubSettings) -> None:
+        self.epoch = log.epoch
+        self._log = log
+        self._clock = clock
+        self._topics = Topics(settings)
+        self._interests = InterestLedger(settings.linger_seconds)
+        self._refusals = Refusals(settings.refusal_seconds)
+        self._intake = Intake(log, self._topics, clock)
+        self._subscriptions: set[Subscription] = set()
+        self._counts: Counter[str] = Counter()
+        self._due = trio.Event()
+        log.attach(self._apply)
+
+    def __repr__(self) -> str:
+        return f"<Hub {self.cursor()} {len(self._topics)} topics, {len(self._subscriptions)} subscriptions>"
+
+    @property
+    def head(self) -> int:
+        """The offset of the newest publication; 0 = none yet."""
+        return self._log.head
+
+    def cursor(self, offset: int | None = None) -> str:
+        """Spell an offset of this epoch; None = the head."""
+        return str(Cursor(self.epoch, self._log.head if offset is None else offset))
+
+    # ── from upstream ──
+    def publish(self, event: UpstreamEvent) -> None:
+        """Put what a feed says into the log, assembled. Never awaits."""
+        self._intake.publish(event)
+
+    def interest(self, feed: FeedName) -> FeedInterest:
+        """What clients want of a feed; the same object each time."""
+        return self._interests.feed(feed)
+
+    async def run(self) -> None:
+        """End lingers, leases and old history at their time, until cancelled."""
+        sweep_at = trio.current_time() + SWEEP_SECONDS
+        while True:
+            self._due = trio.Event()
+            with trio.move_on_at(min(sweep_at, self._interests.next_expiry())):
+                await self._due.wait()
+            now = trio.current_time()
+            for want in self._interests.expire(now):
+                self._end(want)
+            if now >= sweep_at:
+                self._sweep()
+                sweep_at = now + SWEEP_SECONDS
+
+    # ── from downstream ──
+    def open(self, wants: Sequence[Want], after: str | None, bound: Bound) -> Subscription:
+        """Join: what the subscriber is owed is pending when this returns. The caller closes the subscription.
+
+        Raises:
+            ValueError: `after` is no cursor; the sentence is fit for the client.
+        """
+        cursor = None if after is None else Cursor.parse(after)
+        wants = tuple(dict.fromkeys(wants))
+        self._hold(wants)
+        records = self._records(wants)
+        here = self._here()
+        joined = join.fresh(records, here) if cursor is None else join.resume(records, cursor, here)
+        subscription = Subscription(self, bound)
+        subscription.begin(wants, joined.verdict, joined.cursor)
+        self._subscriptions.add(subscription)
+        for record in records:
+            record.subscriptions[subscription] = cursor is not None or record.coverage.promised
+        subscription.backlog(joined.publications)
+        return subscription
+
+    def read(self, wants: Sequence[Want], after: str | None, limit: int) -> Page:
+        """Answer a poll: the current state, or everything kept after a cursor, `limit` at most; never folded.
+
+        Raises:
+            ValueError: `after` is no cursor; the sentence is fit for the client.
+        """
+        cursor = None if after is None else Cursor.parse(after)
+        wants = tuple(dict.fromkeys(wants))
+        records = self._records(wants)
+        here = self._here()
+        if cursor is None:
+            joined = join.fresh(records, here)
+            return Page(Verdict.FRESH, joined.cursor, joined.publications, more=False)
+        return join.page(records, cursor, here, limit)
+
+    def state(self, want: Want) -> Publication | None:
+        """The newest state of a quote, book, open bar or feed, at the head; None = not known. Cached while nothing changes."""
+        record = self._topics.find(want.feed, want.topic)
+        return None if record is None else record.latest.at(self._log.head)
+
+    def recent(self, want: Want, limit: int) -> list[Publication]:
+        """The newest kept log events (trades, final bars, orders), oldest first."""
+        record = self._topics.find(want.feed, want.topic)
+        return [] if record is None else record.history.newest(limit)
+
+    def lease(self, wants: Sequence[Want], seconds: float) -> None:
+        """Keep these wanted for so long at least, without a subscription."""
+        until = trio.current_time() + seconds
+        self._records(wants)
+        for want in wants:
+            if self._interests.lease(want, until):
+                self._intake.begin_cut(want)
+        self._due.set()
+
+    def refused(self, want: Want) -> TopicRefused | None:
+        """A vendor's remembered no to this want; None = not refused lately."""
+        return self._refusals.find(want, self._clock())
+
+    def feed_status(self, feed: FeedName) -> FeedStatus | None:
+        """How a feed said it is; None = it has not said anything yet."""
+        status = self.state(_status(feed))
+        return status.event if status is not None and isinstance(status.event, FeedStatus) else None
+
+    def statistics(self) -> HubStatistics:
+        """A snapshot of the counters."""
+        records = self._topics.all()
+        return HubStatistics(
+            epoch=self.epoch,
+            head=self._log.head,
+            publications=dict(self._counts),
+            subscriptions=len(self._subscriptions),
+            pending_bytes=sum(subscription.pending_bytes for subscription in self._subscriptions),
+            overflowed=sum(subscription.overflowed for subscription in self._subscriptions),
+            interests=len(self._interests),
+            topics=len(records),
+            covered=sum(record.coverage.since is not None for record in records),
+            cuts=len(self._intake.cuts),
+            history_events=sum(len(record.history) for record in records),
+            history_bytes=sum(record.history.size_bytes for record in records),
+            stale_quotes=self._intake.assembler.stale_quotes,
+            baseless_deltas=self._intake.assembler.baseless_deltas,
+            stale_bars=self._intake.assembler.bars.stale,
+            unchanged=self._intake.assembler.unchanged + self._intake.assembler.bars.unchanged,
+            refusals=len(self._refusals),
+        )
+
+    # ── for subscriptions: it is their `Keeper` ──
+    def admit(self, subscription: Subscription, wants: Sequence[Want]) -> None:
+        """Enter a subscription for more wants, freshly."""
+        self._hold(wants)
+        records = [record for record in self._records(wants) if subscription not in record.subscriptions]
+        for record in records:
+            record.subscriptions[subscription] = record.coverage.promised
+        subscription.backlog(join.fresh(records, self._here()).publications)
+
+    def dismiss(self, subscription: Subscription, wants: Sequence[Want]) -> None:
+        """Take a subscription out of the index for these wants; its interest lingers from now."""
+        now = trio.current_time()
+        for want in wants:
+            self._leave(subscription, want)
+            self._interests.release(want, now)
+        still = {want.feed for want in subscription.wants}
+        for feed in {want.feed for want in wants} - still:
+            self._leave(subscription, _status(feed))
+        self._due.set()
+
+    def forget(self, subscription: Subscription) -> None:
+        """A subscription is closed."""
+        self._subscriptions.discard(subscription)
+
+    # ── from the log ──
+    def _apply(self, publication: Publication) -> None:
+        event = publication.event
+        self._counts[type(event).__name__] += 1
+        match event:
+            case MarketEvent() | FeedStatus():
+                topic = topic_of(event)
+                record = self._topics.find(event.feed, topic) or self._record(Want(topic, event.feed))
+                record.receive(publication, self._clock())
+            case Gap():
+                self._apply_gap(publication, event)
+            case Covered():
+                self._apply_covered(publication.offset, event)
+            case Uncovered():
+                for topic in event.topics:
+                    for record in self._topics.family(event.feed, topic):
+                        record.coverage.lose(publication.offset)
+                        record.uncovered()
+            case TopicRefused():
+                self._apply_refused(publication, event)
+
+    def _apply_gap(self, publication: Publication, event: Gap) -> None:
+        for topic in event.topics:
+            if event.feed is not None:
+                self._record(Want(topic, event.feed)).receive(publication, self._clock())
+
+    def _apply_covered(self, offset: int, event: Covered) -> None:
+        for topic in event.topics:
+            self._refusals.accepted(Want(topic, event.feed))
+            self._record(Want(topic, event.feed))
+            for record in self._topics.family(event.feed, topic):
+                record.coverage.cover(offset)
+                record.covered()
+
+    def _apply_refused(self, publication: Publication, event: TopicRefused) -> None:
+        self._refusals.remember(event, self._clock())
+        record = self._topics.find(event.feed, event.topic)
+        if record is not None:
+            for subscription in list(record.subscriptions):
+                subscription.offer(publication)
+
+    # ── records and interest ──
+    def _here(self) -> Here:
+        return Here(self.epoch, self._log.head, self._clock())
+
+    def _record(self, want: Want) -> TopicRecord:
+        return self._topics.make(want, self._log.head, self._clock())
+
+    def _records(self, wants: Sequence[Want]) -> list[TopicRecord]:
+        """The wants' records, and before them the health of the feeds behind them."""
+        health = [_status(feed) for feed in dict.fromkeys(want.feed for want in wants)]
+        return [self._record(want) for want in dict.fromkeys([*health, *wants])]
+
+    def _hold(self, wants: Sequence[Want]) -> None:
+        for want in wants:
+            if self._interests.hold(want):
+                self._intake.begin_cut(want)
+        self._due.set()
+
+    def _leave(self, subscription: Subscription, want: Want) -> None:
+        record = self._topics.find(want.feed, want.topic)
+        if record is not None and record.subscriptions.pop(subscription, None) is not None:
+            record.touched = self._clock()
+
+    def _end(self, want: Want) -> None:
+        """Nobody wants it any more, and its linger is over."""
+        record = self._topics.find(want.feed, want.topic)
+        if want.topic.depth is not None and record is not None:
+            self._intake.end_cut(want)
+            record.latest.forget()
+
+    def _sweep(self) -> None:
+        now = self._clock()
+        self._refusals.expire(now)
+        for record in self._topics.idle(now):
+            if not self._interests.active(record.want):
+                if record.want.topic.depth is None:
+                    self._intake.forget(record.want.feed, record.want.topic)
+                self._topics.forget(record)
+
+
+def _status(feed: FeedName) -> Want:
+    return Want(Topic(TopicKind.STATUS, scope=feed), feed)

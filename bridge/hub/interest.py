@@ -1,0 +1,148 @@
+"""What clients want, counted per feed: a topic is wanted while someone holds it, and for a linger or a lease after.
+
+Two things hang on it: the feed subscribes upstream to exactly `wanted()`, and the hub derives a cut book while that cut is
+active. Times are Trio's own seconds, which no operator can set back; the hub's `run` calls `expire` when they are due.
+"""
+
+import math
+
+import trio
+
+from bridge.model import FeedName, Topic, TopicKind, Want
+
+
+class _Hold:
+    """One want: how many hold it, and until when it lives on without them."""
+
+    __slots__ = ("count", "until")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.until = -math.inf
+
+
+class FeedInterest:
+    """What is wanted of one feed; satisfies `upstream.contract.Interest`. One feed waits on it at a time.
+
+    Args:
+        feed: the feed's name.
+    """
+
+    def __init__(self, feed: FeedName) -> None:
+        self.feed = feed
+        self._counts: dict[Topic, int] = {}
+        self._current: frozenset[Topic] | None = None
+        self._seen: frozenset[Topic] = frozenset()
+        self._change = trio.Event()
+
+    def __repr__(self) -> str:
+        return f"<FeedInterest {self.feed} {len(self._counts)} topics>"
+
+    def wanted(self) -> frozenset[Topic]:
+        """The topics to be subscribed at the vendor now: never `status` or a cut book; `order` with its account."""
+        if self._current is None:
+            self._current = frozenset(self._counts)
+        self._seen = self._current
+        return self._seen
+
+    async def changed(self) -> None:
+        """Return once `wanted()` differs from what it was at the last call of `wanted()`; at once if it does already."""
+        while self._counts.keys() == self._seen:
+            if self._change.is_set():
+                self._change = trio.Event()
+            await self._change.wait()
+        await trio.lowlevel.checkpoint()
+
+    def begin(self, topic: Topic) -> None:
+        """One more active want rests on this upstream topic."""
+        count = self._counts.get(topic, 0)
+        self._counts[topic] = count + 1
+        if not count:
+            self._turn()
+
+    def end(self, topic: Topic) -> None:
+        """One active want fewer."""
+        count = self._counts[topic]
+        if count > 1:
+            self._counts[topic] = count - 1
+        else:
+            del self._counts[topic]
+            self._turn()
+
+    def _turn(self) -> None:
+        self._current = None
+        self._change.set()
+
+
+class InterestLedger:
+    """The holds of all wants, and each feed's interest made of them.
+
+    Args:
+        linger_seconds: how long a want stays active after its last holder let go.
+    """
+
+    def __init__(self, linger_seconds: float) -> None:
+        self._linger_seconds = linger_seconds
+        self._holds: dict[Want, _Hold] = {}
+        self._feeds: dict[FeedName, FeedInterest] = {}
+        self._ending: set[Want] = set()
+
+    def __len__(self) -> int:
+        return len(self._holds)
+
+    def feed(self, name: FeedName) -> FeedInterest:
+        """Return a feed's interest: the same object each time."""
+        interest = self._feeds.get(name)
+        if interest is None:
+            interest = self._feeds[name] = FeedInterest(name)
+        return interest
+
+    def active(self, want: Want) -> bool:
+        """Whether anyone holds it, or did so within the linger or a lease."""
+        return want in self._holds
+
+    def hold(self, want: Want) -> bool:
+        """Count one more holder; return whether the want became active by it."""
+        hold, begun = self._open(want)
+        hold.count += 1
+        self._ending.discard(want)
+        return begun
+
+    def release(self, want: Want, now: float) -> None:
+        """Count one holder fewer; with the last one the linger begins."""
+        hold = self._holds[want]
+        hold.count -= 1
+        if not hold.count:
+            hold.until = max(hold.until, now + self._linger_seconds)
+            self._ending.add(want)
+
+    def lease(self, want: Want, until: float) -> bool:
+        """Keep the want active until then at least, without a holder; return whether it became active by it."""
+        hold, begun = self._open(want)
+        hold.until = max(hold.until, until)
+        if not hold.count:
+            self._ending.add(want)
+        return begun
+
+    def expire(self, now: float) -> list[Want]:
+        """End what nobody holds and whose time is over; return it."""
+        ended = [want for want in self._ending if self._holds[want].until <= now]
+        for want in ended:
+            self._ending.discard(want)
+            del self._holds[want]
+            if want.topic.kind is not TopicKind.STATUS:
+                self.feed(want.feed).end(want.upstream)
+        return ended
+
+    def next_expiry(self) -> float:
+        """When `expire` has something to do; infinity = not before something changes."""
+        return min((self._holds[want].until for want in self._ending), default=math.inf)
+
+    def _open(self, want: Want) -> tuple[_Hold, bool]:
+        hold = self._holds.get(want)
+        if hold is not None:
+            return hold, False
+        hold = self._holds[want] = _Hold()
+        if want.topic.kind is not TopicKind.STATUS:
+            self.feed(want.feed).begin(want.upstream)
+        return hold, True

@@ -1,0 +1,153 @@
+"""What is handed out when someone joins or polls: the decision, made from the records, without changing a subscription.
+
+Theory of operation: the promise of a cursor is "every log event up to here was sent to you or declared missing". So per
+topic: what a hole reaches over is declared (log topics) and passed over; what history has after it is replayed; state is
+given as it stands. A subscriber's own gaps stand at the cursor it came with, so that breaking off among them loses nothing.
+Polling hands out every kept publication at its own offset, state too, so that a page may be cut anywhere.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from bridge.hub.contract import Publication
+from bridge.hub.coverage import ELSEWHERE, Hole
+from bridge.hub.cursor import Cursor
+from bridge.hub.history import every_one_matters
+from bridge.hub.topic import GAP_KINDS, TopicRecord
+from bridge.model import Cause, FeedStatus, Gap, TopicKind, UnixNanos, Verdict
+
+
+class Here(NamedTuple):
+    """Where the log stands, and the wall time."""
+
+    epoch: str
+    head: int
+    now: UnixNanos
+
+
+class Joined(NamedTuple):
+    """How a stream begins: its verdict, its first cursor, and what it is handed, ascending."""
+
+    verdict: Verdict
+    cursor: str
+    publications: list[Publication]
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One answer to a poll.
+
+    Attributes:
+        cursor: what to ask after next.
+        publications: ascending; a client's own gaps first.
+        more: the page was cut by its limit; ask again at once.
+    """
+
+    verdict: Verdict
+    cursor: str
+    publications: list[Publication]
+    more: bool
+
+
+def fresh(records: Sequence[TopicRecord], here: Here) -> Joined:
+    """Begin at the head, with the state there is."""
+    return Joined(Verdict.FRESH, str(Cursor(here.epoch, here.head)), _states(records, here.head))
+
+
+def resume(records: Sequence[TopicRecord], after: Cursor, here: Here) -> Joined:
+    """Go on after a cursor: gaps, then the log events since, then state at the head."""
+    place = _place(after, here)
+    gaps: list[Publication] = []
+    replay: list[Publication] = []
+    verdict = Verdict.RESUMED
+    for record in records:
+        hole = _hole(record, place, here.head)
+        if hole is not None:
+            verdict = Verdict.RESET
+        if record.want.topic.kind not in GAP_KINDS:
+            continue
+        begin = place
+        if hole is not None:
+            begin = hole.to
+            gaps.append(_gap(record, hole, after, here))
+        replay.extend(kept for kept in record.history.after(begin) if every_one_matters(kept.event))
+    replay.sort(key=_offset)
+    start = Cursor(here.epoch, max(place, 0))
+    return Joined(verdict, str(start), [*gaps, *replay, *_states(records, here.head)])
+
+
+def page(records: Sequence[TopicRecord], after: Cursor, here: Here, limit: int) -> Page:
+    """Everything kept after a cursor, at most `limit` of it (gaps of the client's own come on top)."""
+    place = _place(after, here)
+    gaps: list[Publication] = []
+    found: list[Publication] = []
+    verdict = Verdict.RESUMED
+    for record in records:
+        hole = _hole(record, place, here.head)
+        begin = place
+        if hole is not None:
+            verdict = Verdict.RESET
+            if record.want.topic.kind in GAP_KINDS:
+                begin = hole.to
+                gaps.append(_gap(record, hole, after, here))
+        found.extend(_kept(record, begin, place))
+    found.sort(key=_offset)
+    more = len(found) > limit
+    del found[limit:]
+    end = found[-1].offset if more else here.head
+    return Page(verdict, str(Cursor(here.epoch, end)), [*gaps, *found], more)
+
+
+def concerning(publications: Sequence[Publication], instruments: frozenset[str | None]) -> list[Publication]:
+    """Leave out the health of single instruments that are not among these."""
+    return [
+        publication
+        for publication in publications
+        if not isinstance(event := publication.event, FeedStatus) or event.instrument in instruments
+    ]
+
+
+def _kept(record: TopicRecord, begin: int, place: int) -> list[Publication]:
+    kept = record.history.after(begin)
+    standing = record.latest.standing()
+    if standing is not None and standing.offset > place and all(it.offset != standing.offset for it in reversed(kept)):
+        kept.append(standing)
+    return kept
+
+
+def _states(records: Sequence[TopicRecord], head: int) -> list[Publication]:
+    return [state for record in records if (state := record.latest.at(head)) is not None]
+
+
+def _place(after: Cursor, here: Here) -> int:
+    return after.offset if after.epoch == here.epoch and after.offset <= here.head else ELSEWHERE
+
+
+def _hole(record: TopicRecord, place: int, head: int) -> Hole | None:
+    kind = record.want.topic.kind
+    if kind is TopicKind.STATUS:
+        return None
+    hole = record.coverage.hole(place, head)
+    trimmed = record.history.trimmed_log
+    if kind not in GAP_KINDS or place >= trimmed:
+        return hole
+    return Hole(trimmed, Cause.HISTORY) if hole is None else Hole(max(hole.to, trimmed), hole.cause)
+
+
+def _gap(record: TopicRecord, hole: Hole, after: Cursor, here: Here) -> Publication:
+    record.coverage.declared(hole)
+    gap = Gap(
+        topics=(record.want.topic,),
+        from_=str(after),
+        to=str(Cursor(here.epoch, hole.to)),
+        cause=hole.cause,
+        ts_recv=here.now,
+        feed=record.want.feed,
+    )
+    place = _place(after, here)
+    return Publication(max(place, 0), gap, whole=True)
+
+
+def _offset(publication: Publication) -> int:
+    return publication.offset

@@ -1,0 +1,37 @@
+"""What vendors said no to, remembered for a while, so that a wrong name is answered at once and not asked again."""
+
+from bridge.model import SECONDS, Code, TopicRefused, UnixNanos, Want
+
+
+class Refusals:
+    """Remembered refusals; a full quota is none: such a topic stays wanted.
+
+    Args:
+        seconds: how long each is remembered.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._nanos = round(seconds * SECONDS)
+        self._refused: dict[Want, tuple[TopicRefused, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._refused)
+
+    def remember(self, event: TopicRefused, now: UnixNanos) -> None:
+        """Note a refusal."""
+        if event.code != Code.UPSTREAM_FULL.value:
+            self._refused[Want(event.topic, event.feed)] = (event, now + self._nanos)
+
+    def accepted(self, want: Want) -> None:
+        """The vendor took it after all."""
+        self._refused.pop(want, None)
+
+    def find(self, want: Want, now: UnixNanos) -> TopicRefused | None:
+        """Return what was said of a want, or of the whole book behind a cut; None = nothing, or too long ago."""
+        found = self._refused.get(Want(want.upstream, want.feed))
+        return found[0] if found is not None and now < found[1] else None
+
+    def expire(self, now: UnixNanos) -> None:
+        """Let go of what is too long ago."""
+        for want in [want for want, (_, until) in self._refused.items() if until <= now]:
+            del self._refused[want]

@@ -1,0 +1,147 @@
+"""All that the hub holds of one wanted thing, and the index that finds it: by feed, then by topic.
+
+A topic nobody holds, that is not covered and of which nothing is kept any more, leaves the index (`Topics.idle` names them).
+"""
+
+from bridge.hub.contract import Publication
+from bridge.hub.coverage import Coverage
+from bridge.hub.history import History
+from bridge.hub.latest import Latest
+from bridge.hub.settings import HubSettings
+from bridge.hub.subscription import Subscription
+from bridge.model import SECONDS, FeedName, FeedStatus, Gap, Topic, TopicKind, UnixNanos, Want
+
+GAP_KINDS = frozenset({TopicKind.TRADE, TopicKind.BAR, TopicKind.ORDER})
+"""Log topics: a client that returns too late gets a gap for each, beside whatever state there is."""
+
+DOUBTFUL_KINDS = GAP_KINDS | {TopicKind.BOOK}
+"""Topics whose followers are told when coverage broke under them."""
+
+FORGOTTEN_KINDS = frozenset({TopicKind.QUOTE, TopicKind.BOOK})
+"""State topics whose kept publications are worthless once their coverage ended."""
+
+
+class TopicRecord:
+    """One want's coverage, history, state and subscriptions.
+
+    Attributes:
+        subscriptions: who holds it; True = continuity was promised, so that a break must be told.
+        touched: when something last happened to it.
+    """
+
+    __slots__ = ("coverage", "history", "latest", "subscriptions", "touched", "want")
+
+    def __init__(self, want: Want, coverage: Coverage, settings: HubSettings) -> None:
+        self.want = want
+        self.coverage = coverage
+        self.history = History(settings, of_book=want.topic.kind is TopicKind.BOOK)
+        self.latest = Latest()
+        self.subscriptions: dict[Subscription, bool] = {}
+        self.touched = UnixNanos(0)
+
+    def __repr__(self) -> str:
+        return f"<TopicRecord {self.want.topic} of {self.want.feed}, {len(self.subscriptions)} subscriptions>"
+
+    def receive(self, publication: Publication, now: UnixNanos) -> None:
+        """Keep a publication and offer it to everyone whom it concerns."""
+        event = publication.event
+        self.touched = now
+        if self.history.wants_checkpoint(event) and (book := self.latest.standing()) is not None:
+            self.history.checkpoint(book, now)
+        self.history.append(publication, now)
+        self.latest.update(publication)
+        if isinstance(event, Gap):
+            audience = [subscription for subscription, promised in self.subscriptions.items() if promised]
+        elif isinstance(event, FeedStatus) and event.instrument is not None:
+            audience = [it for it in self.subscriptions if it.follows(event.feed, event.instrument)]
+        else:
+            audience = list(self.subscriptions)
+        for subscription in audience:
+            subscription.offer(publication)
+
+    def covered(self) -> None:
+        """From here on everyone who holds the topic is promised continuity."""
+        for subscription in self.subscriptions:
+            self.subscriptions[subscription] = True
+
+    def uncovered(self) -> None:
+        """Forget what can no longer be vouched for."""
+        self.latest.forget()
+        if self.want.topic.kind in FORGOTTEN_KINDS:
+            self.history.clear()
+
+
+class Topics:
+    """The index of all records.
+
+    Args:
+        settings: the hub's.
+    """
+
+    def __init__(self, settings: HubSettings) -> None:
+        self._settings = settings
+        self._feeds: dict[FeedName, dict[Topic, TopicRecord]] = {}
+        self._books: dict[Want, dict[Topic, TopicRecord]] = {}
+        """Full book → it and its cuts."""
+
+    def __len__(self) -> int:
+        return sum(map(len, self._feeds.values()))
+
+    def all(self) -> list[TopicRecord]:
+        """Every record."""
+        return [record for topics in self._feeds.values() for record in topics.values()]
+
+    def find(self, feed: FeedName, topic: Topic) -> TopicRecord | None:
+        """Return what is held of a feed's topic; None = nothing."""
+        topics = self._feeds.get(feed)
+        return None if topics is None else topics.get(topic)
+
+    def make(self, want: Want, head: int, now: UnixNanos) -> TopicRecord:
+        """Return what is held of a want, beginning a record if there is none. A cut book shares its book's coverage."""
+        record = self.find(want.feed, want.topic)
+        if record is not None:
+            return record
+        whole = want.upstream
+        coverage = Coverage(head) if whole == want.topic else self.make(Want(whole, want.feed), head, now).coverage
+        record = TopicRecord(want, coverage, self._settings)
+        record.touched = now
+        self._feeds.setdefault(want.feed, {})[want.topic] = record
+        if whole.kind is TopicKind.BOOK:
+            self._books.setdefault(Want(whole, want.feed), {})[want.topic] = record
+        return record
+
+    def family(self, feed: FeedName, topic: Topic) -> list[TopicRecord]:
+        """Return the records that stand or fall with a topic: its own, and a full book's cuts."""
+        if topic.kind is TopicKind.BOOK:
+            return list(self._books.get(Want(topic, feed), {}).values())
+        record = self.find(feed, topic)
+        return [] if record is None else [record]
+
+    def idle(self, now: UnixNanos) -> list[TopicRecord]:
+        """Let history age, and return the records that nothing holds but perhaps interest. Feeds' health is never idle."""
+        until = now - round(self._settings.history_seconds * SECONDS)
+        found = []
+        for record in self.all():
+            record.history.expire(now)
+            if (
+                not (record.subscriptions or record.history)
+                and record.touched < until
+                and record.coverage.since is None
+                and record.want.topic.kind is not TopicKind.STATUS
+                and len(self.family(record.want.feed, record.want.topic)) <= 1
+            ):
+                found.append(record)
+        return found
+
+    def forget(self, record: TopicRecord) -> None:
+        """Take a record out of the index."""
+        want = record.want
+        topics = self._feeds[want.feed]
+        del topics[want.topic]
+        if not topics:
+            del self._feeds[want.feed]
+        if want.topic.kind is TopicKind.BOOK:
+            whole = Want(want.upstream, want.feed)
+            self._books[whole].pop(want.topic)
+            if not self._books[whole]:
+                del self._books[whole]
