@@ -15,16 +15,18 @@ from random import SystemRandom
 import msgspec
 import trio
 
-from bridge.broker import open_log
+from bridge.broker.loader import open_log
 from bridge.clock import wall_clock
 from bridge.config import Config
 from bridge.dialects.contract import Answer, Outcome, Question, SymbolTable
 from bridge.dialects.loader import load_dialect
-from bridge.downstream.admission import Admission
+from bridge.downstream.admission import Gate
+from bridge.downstream.binds import bind_problems
 from bridge.downstream.contract import FeedReadiness, House, Readiness, Resolve, ServedDialect
-from bridge.downstream.server import serve
+from bridge.downstream.server import Listening, serve
 from bridge.downstream.settings import AuthSettings, DialectSettings, LimitSettings, ListenSettings
-from bridge.downstream.tokens import mint_token
+from bridge.downstream.tokens import TokenGrant, mint_token
+from bridge.errors import ConfigError
 from bridge.hub.hub import Hub
 from bridge.hub.settings import HubSettings
 from bridge.model import AccountId, FeedHealth, FeedName, InstrumentId
@@ -34,6 +36,18 @@ from bridge.upstream.contract import Feed
 from bridge.upstream.feed import FeedTools, open_feed
 from bridge.upstream.settings import FeedSettings
 from bridge.upstream.tape import TapeFeed
+
+__all__ = [
+    "SIMULATED_ACCOUNT",
+    "Running",
+    "Simulation",
+    "TokenGrant",
+    "examine",
+    "made_up_secret",
+    "mint",
+    "run_bridge",
+    "run_simulator",
+]
 
 CANONICAL = "canonical"
 """The dialect in which the bridge itself is served."""
@@ -49,18 +63,26 @@ class Running:
     """A bridge or simulator that is up.
 
     Attributes:
-        urls: where it listens.
         house: what its endpoints use.
         feeds: its feeds by name.
-        closing: set it to let the streams say goodbye and the server stop.
-        closed: set when that is done.
+        listening: where it listens, and how the server fares.
+        closed: set when it has drained.
     """
 
-    urls: Sequence[str]
     house: House
     feeds: Mapping[FeedName, Feed]
-    closing: trio.Event
-    closed: trio.Event = field(default_factory=trio.Event)
+    listening: Listening
+    closed: trio.Event
+
+    @property
+    def urls(self) -> Sequence[str]:
+        """Where it listens, with the real ports."""
+        return self.listening.urls
+
+    @property
+    def closing(self) -> trio.Event:
+        """Set it to let the streams say goodbye and the server stop."""
+        return self.house.closing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,19 +111,24 @@ class Simulation:
     once: bool = False
 
 
-def mint(
-    auth: AuthSettings, sub: str, ttl_seconds: float, topics: Sequence[str] | None, accounts: Sequence[str]
-) -> str:
+def mint(auth: AuthSettings, grant: TokenGrant) -> str:
     """Mint a token with `auth.secret`.
 
     Raises:
         ConfigError: there is no secret.
     """
-    return mint_token(auth, sub, ttl_seconds, topics=topics, accounts=accounts, now=wall_clock())
+    return mint_token(auth, grant, wall_clock())[0]
 
 
-def remarks(config: Config) -> list[str]:
-    """Return what an operator should know of a valid configuration, one sentence each."""
+def examine(config: Config) -> list[str]:
+    """Return what an operator should know of a configuration that is valid so far, one sentence each.
+
+    Raises:
+        ConfigError: what only the server knows to be wrong with it.
+    """
+    problems = bind_problems(config.listen, config.auth)
+    if problems:
+        raise ConfigError(*problems)
     found = [
         f"feeds.{name}.transports: only {feed.transports[0]} is used; falling back along the list is not there yet"
         for name, feed in config.feeds.items()
@@ -229,7 +256,7 @@ def _house(  # noqa: PLR0913, PLR0917 - the one place where all of a house comes
 
     return House(
         hub=hub,
-        admission=Admission(auth, limits, wall_clock),
+        admission=Gate(auth, wall_clock),
         clock=wall_clock,
         ask=ask,
         resolve=resolve,
@@ -253,15 +280,18 @@ def _readiness(feeds: Mapping[FeedName, Feed]) -> Readiness:
 
 async def _run(hub: Hub, feeds: Mapping[FeedName, Feed], house: House, task_status: trio.TaskStatus[Running]) -> None:
     async with trio.open_nursery() as nursery:
-        listening = await nursery.start(partial(serve, house))
+        closed = trio.Event()
+
+        async def server(*, task_status: trio.TaskStatus[Listening]) -> None:
+            await serve(house, task_status=task_status)
+            closed.set()
+            nursery.cancel_scope.cancel()
+
+        listening = await nursery.start(server)
         nursery.start_soon(hub.run)
         for feed in feeds.values():
             nursery.start_soon(feed.run)
-        running = Running(urls=listening.urls, house=house, feeds=feeds, closing=house.closing)
-        task_status.started(running)
-        await listening.closed.wait()
-        nursery.cancel_scope.cancel()
-        running.closed.set()
+        task_status.started(Running(house=house, feeds=feeds, listening=listening, closed=closed))
 
 
 def made_up_secret() -> str:

@@ -116,7 +116,9 @@ def test_every_module_imports_only_what_its_part_may(module):
 
 
 def dialect_folders() -> list[Path]:
-    return sorted(f for f in (BRIDGE / "dialects").iterdir() if f.is_dir() and f.name not in {"contract", "__pycache__"})
+    return sorted(
+        f for f in (BRIDGE / "dialects").iterdir() if f.is_dir() and f.name not in {"contract", "__pycache__"}
+    )
 
 
 @pytest.mark.parametrize("folder", dialect_folders(), ids=lambda folder: folder.name)

@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Any
 
-from bridge.app import remarks
+from bridge.app import examine
 from bridge.config import effective, load_config
 
 
@@ -22,7 +22,8 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse names no public typ
 def run(arguments: argparse.Namespace) -> int:
     """Print the effective configuration; remarks that are no mistakes go to stderr."""
     config = load_config(arguments.config)
+    notes = examine(config)
     sys.stdout.write(effective(config))
-    for remark in remarks(config):
+    for remark in notes:
         print(f"feedbridge: note: {remark}", file=sys.stderr)
     return 0

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import trio
 
-from bridge.app import SIMULATED_ACCOUNT, Running, Simulation, mint, run_bridge, run_simulator
+from bridge.app import Running, Simulation, mint, run_bridge, run_simulator
 from bridge.cli.signals import run_until_signal
-from bridge.cli.simulate import DEMO_CONFIG, USER, open_tape, simulator_auth, symbols_of
+from bridge.cli.simulate import DEMO_CONFIG, USER, open_tape, simulator_auth, simulator_grant, symbols_of
 from bridge.config import Config, load_config
 from bridge.dialects.contract import Transport
 from bridge.downstream.settings import AuthSettings
@@ -94,7 +94,7 @@ def _toward(config: Config, addresses: dict[str, str], auth: AuthSettings) -> Co
     feeds = {}
     for name, feed in config.feeds.items():
         url = addresses[feed.dialect]
-        token = TokenSource(value=mint(auth, USER, TOKEN_SECONDS, ("*",), (SIMULATED_ACCOUNT,))) if feed.token else None
+        token = TokenSource(value=mint(auth, simulator_grant(TOKEN_SECONDS))) if feed.token else None
         token_url = f"{url}/api/token/generate" if feed.api_key else None
         feeds[FeedName(name)] = msgspec.structs.replace(feed, url=url, token=token, token_url=token_url)
     return msgspec.structs.replace(config, feeds=feeds)

@@ -9,7 +9,7 @@ from typing import Any
 
 import trio
 
-from bridge.app import SIMULATED_ACCOUNT, Running, Simulation, made_up_secret, mint, run_simulator
+from bridge.app import SIMULATED_ACCOUNT, Running, Simulation, TokenGrant, made_up_secret, mint, run_simulator
 from bridge.cli.signals import run_until_signal
 from bridge.config import load_config
 from bridge.dialects.contract import SymbolTable, Transport
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         speed=arguments.speed,
         once=arguments.once,
     )
-    token = mint(auth, USER, arguments.token_ttl, ("*",), (SIMULATED_ACCOUNT,))
+    token = mint(auth, simulator_grant(arguments.token_ttl))
     return trio.run(_simulate, simulation, token)
 
 
@@ -84,6 +84,11 @@ def simulator_auth(api_key: str, *, anonymous: bool = False, ttl_seconds: float 
         anonymous_topics=("*",) if anonymous else (),
         api_keys=(ApiKey(key=api_key, sub=USER, ttl_seconds=ttl_seconds, accounts=(SIMULATED_ACCOUNT,)),),
     )
+
+
+def simulator_grant(ttl_seconds: float) -> TokenGrant:
+    """Return what a simulator's user is granted: everything, and the made-up account's orders."""
+    return TokenGrant(sub=USER, ttl_seconds=ttl_seconds, topics=("*",), accounts=(SIMULATED_ACCOUNT,))
 
 
 def symbols_of(dialect: str) -> dict[InstrumentId, str | dict[str, str]]:

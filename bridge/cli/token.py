@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from bridge.app import mint
+from bridge.app import TokenGrant, mint
 from bridge.config import load_config
 from bridge.errors import ConfigError
 
@@ -32,7 +32,13 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError('auth.secret is not set, so no token can be minted; set it to { env = "BRIDGE_SECRET" }')
     if not 0 < arguments.ttl <= config.auth.max_ttl_seconds:
         raise ConfigError(f"--ttl: from 1 to auth.max_ttl_seconds = {config.auth.max_ttl_seconds:g}")
-    print(mint(config.auth, arguments.sub, arguments.ttl, _names(arguments.topics), _names(arguments.accounts) or ()))
+    grant = TokenGrant(
+        sub=arguments.sub,
+        ttl_seconds=arguments.ttl,
+        topics=_names(arguments.topics),
+        accounts=_names(arguments.accounts) or (),
+    )
+    print(mint(config.auth, grant))
     return 0
 
 

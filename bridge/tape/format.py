@@ -5,7 +5,7 @@ kind's own fields; prices and sizes are strings with the source's digits. A reco
 out, because its folders and file names say them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
@@ -50,7 +50,7 @@ class Tape(Protocol):
         topics: what it holds.
     """
 
-    topics: Sequence[Topic]
+    topics: tuple[Topic, ...]
 
     def events(self, start: UnixNanos, *, once: bool = False) -> Iterator[TapeEvent]:
         """Play from the beginning as if it began at `start`; lap after lap with new trade ids unless `once`."""
