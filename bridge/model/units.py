@@ -1,8 +1,8 @@
 """Units: integer nanoseconds and exact decimals, and the one place that spells each of them.
 
 A number keeps the digits its sender wrote (`1.50` stays `1.50`); an exponent is written out. A number of more than
-`MAX_DIGITS` digits or with an exponent outside ±`MAX_EXPONENT` is refused, because a few bytes such as `1E+1000000`
-would otherwise become a megabyte.
+`MAX_DIGITS` digits, written out, or with an exponent outside ±`MAX_EXPONENT` is refused, because a few bytes such as
+`1E+1000000` would otherwise become a megabyte, and because what one bridge writes another must be able to read.
 """
 
 import calendar
@@ -49,13 +49,14 @@ def bounded(number: Decimal) -> Decimal:
     """Return `number` unchanged when it is finite and within our bounds.
 
     Raises:
-        ValueError: it is NaN or infinite, has over `MAX_DIGITS` digits, or an exponent outside ±`MAX_EXPONENT`.
+        ValueError: it is NaN or infinite, has over `MAX_DIGITS` digits (those that a positive exponent stands for among them),
+            or an exponent outside ±`MAX_EXPONENT`.
     """
     _, digits, exponent = number.as_tuple()
     if not isinstance(exponent, int):
         msg = f"not a finite number: {number}"
         raise ValueError(msg)  # noqa: TRY004 - the value is wrong, not its type
-    if len(digits) > MAX_DIGITS or not -MAX_EXPONENT <= exponent <= MAX_EXPONENT:
+    if len(digits) + max(exponent, 0) > MAX_DIGITS or not -MAX_EXPONENT <= exponent <= MAX_EXPONENT:
         msg = f"a number beyond {MAX_DIGITS} digits or an exponent beyond {MAX_EXPONENT}"
         raise ValueError(msg)
     return number

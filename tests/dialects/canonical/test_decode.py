@@ -1,0 +1,229 @@
+"""What a relay makes of another bridge's words, right and wrong."""
+
+import contextlib
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bridge.dialects.canonical import DIALECT
+from bridge.dialects.contract import (
+    Asked,
+    Frame,
+    Heartbeat,
+    Lane,
+    Question,
+    QuestionKind,
+    Ready,
+    Refused,
+    SymbolTable,
+    Transport,
+    Unknown,
+    VendorError,
+)
+from bridge.errors import VendorProtocolError
+from bridge.model import AccountId, Covered, FeedName, InstrumentId, Interval, Topic, Uncovered, UnixNanos
+
+NOW = UnixNanos(1_800_000_000_000_000_000)
+TRADE = '{"type":"trade","id":"e-1","instrument":"BTC-USD","feed":"x","ts_recv":"2026-03-19T00:34:44Z","price":"1","size":"2"}'
+BOOK = '{"type":"book_snapshot","instrument":"BTC-USD","bids":[["1","2"]],"asks":[],"sequence":5%s}'
+
+
+def decoder(*topics, transport=Transport.SSE, aliases=None, account=None, depth=None):
+    symbols = SymbolTable(DIALECT.spelling, aliases or {})
+    asked = Asked(FeedName("relay"), Lane(transport), symbols, account=account, depth=depth)
+    asked.add([Topic.parse(topic) for topic in topics])
+    return DIALECT.decoder(asked)
+
+
+def read(text, *topics, **how):
+    return list(decoder(*topics, **how).decode(Frame(data=text.encode(), ts_recv=NOW)))
+
+
+def test_what_was_not_asked_for_is_left_out():
+    assert len(read(TRADE, "trade:BTC-USD")) == 1
+    assert read(TRADE, "trade:ETH-USD", "quote:BTC-USD") == []
+    assert read(TRADE.replace("BTC-USD", "no such id!?"), "trade:BTC-USD") == []
+
+
+def test_orders_need_an_account_and_the_order_topic():
+    order = (
+        '{"type":"order","instrument":"A","order_id":"o","account":"them/1","side":"buy","order_type":"limit",'
+        '"quantity":"3","filled_quantity":"1","status":"partially_filled"}'
+    )
+    assert read(order, "order") == []
+    assert read(order, "quote:A", account=AccountId("relay/1")) == []
+    (event,) = read(order, "order", account=AccountId("relay/1"))
+    assert (event.account, event.status, event.average_price) == ("relay/1", "partially_filled", None)
+
+
+def test_a_listed_instrument_goes_by_our_name():
+    (trade,) = read(TRADE, "trade:bitcoin", aliases={InstrumentId("bitcoin"): "BTC-USD"})
+    assert trade.instrument == "bitcoin"
+
+
+def test_only_the_depth_that_was_asked_is_the_book():
+    assert read(BOOK % "", "book:BTC-USD")[0].depth is None
+    assert read(BOOK % ',"depth":20', "book:BTC-USD") == []
+    (book,) = read(BOOK % ',"depth":20', "book:BTC-USD", depth=20)
+    assert book.depth is None
+    assert read(BOOK % "", "book:BTC-USD", depth=20) == []
+
+
+def test_a_bar_of_another_interval_is_left_out():
+    bar = '{"type":"bar","instrument":"A","interval":"5m","open":"1","high":"1","low":"1","close":"1"}'
+    assert len(read(bar, "bar.5m:A")) == 1
+    assert read(bar, "bar.1h:A") == []
+    assert read(bar.replace("5m", "7m"), "bar.5m:A") == []
+
+
+def test_a_gap_means_uncovered_for_a_moment():
+    gap = (
+        '{"type":"gap","topics":["trade:BTC-USD","order"],"from":"e-1","to":"e-4","cause":"upstream","repaired":%s,'
+        '"ts_recv":"2026-03-19T00:34:44Z"}'
+    )
+    topics = (Topic.parse("trade:BTC-USD"),)
+    lost, again = read(gap % "false", "quote:BTC-USD", "trade:BTC-USD")
+    assert isinstance(lost, Uncovered)
+    assert isinstance(again, Covered)
+    assert (lost.topics, again.topics, lost.feed) == (topics, topics, "relay")
+    assert read(gap % "true", "trade:BTC-USD") == []
+    assert read(gap % "false", "quote:BTC-USD") == []
+
+
+def test_confirmation_is_stream_on_sse_and_ok_on_websocket():
+    stream = '{"type":"stream","id":"e-1","stream":"s","verdict":"fresh","topics":["quote:A"],"limits":{}}'
+    ok = '{"type":"ok","op":"subscribe","ref":"quote:A","topics":["quote:A"],"cursor":"e-1"}'
+    assert read(stream, "quote:A", "quote:B") == [Ready(None)]
+    assert read(stream, "quote:A", "quote:B", transport=Transport.WEBSOCKET) == [Ready((Topic.parse("quote:A"),))]
+    assert read(ok, "quote:A", "quote:B", transport=Transport.WEBSOCKET) == [Ready((Topic.parse("quote:A"),))]
+    assert read('{"type":"ok","op":"ping"}', transport=Transport.WEBSOCKET) == [Heartbeat()]
+
+
+@pytest.mark.parametrize(
+    ("code", "ours"),
+    [
+        ("unknown_instrument", "unknown_instrument"),
+        ("unsupported_topic", "unsupported_topic"),
+        ("forbidden", "forbidden"),
+        ("upstream_full", "upstream_full"),
+        ("too_many_subscriptions", "upstream_full"),
+    ],
+)
+def test_a_problem_with_a_topic_is_a_refusal_of_it(code, ours):
+    by_topic = f'{{"type":"problem","id":"e-1","code":"{code}","message":"m","topic":"quote:A","retry":"no"}}'
+    by_ref = by_topic.replace('"topic"', '"ref"')
+    unnamed = by_topic.replace('"topic":"quote:A",', "")
+    assert read(by_topic, "quote:A") == [Refused(Topic.parse("quote:A"), ours, "m")]
+    assert read(by_ref, "quote:A") == [Refused(Topic.parse("quote:A"), ours, "m")]
+    assert read(unnamed, "quote:A") == [Refused(None, ours, "m")]
+    assert read(by_topic, "quote:B") == [VendorError(code, "m")], "not ours any more: it must not hit the others"
+
+
+def test_other_words_about_the_stream():
+    assert read('{"type":"problem","code":"rate_limited","message":"m"}') == [VendorError("rate_limited", "m")]
+    (goodbye,) = read('{"type":"goaway","id":"e-1","reason":"going_away","retry":"after"}')
+    assert (goodbye.code, goodbye.fatal) == ("going_away", True)
+    status = '{"type":"feed_status","feed":"x","status":"%s","reason":"no data"}'
+    assert read(status % "live") == [Heartbeat()]
+    assert read(status % "connecting") == [Heartbeat()]
+    for trouble in ("stale", "down"):
+        (error,) = read(status % trouble)
+        assert (error.code, error.fatal) == (trouble, False)
+        assert "no data" in error.message
+
+
+def test_a_word_that_is_not_known_is_counted_not_fatal():
+    assert read('{"type":"hologram","instrument":7}') == [Unknown("hologram")]
+    assert read('{"type":"%s"}' % ("x" * 100)) == [Unknown("x" * 64)]
+
+
+def test_keys_that_are_not_known_are_ignored_and_null_is_as_absent():
+    (trade,) = read(TRADE.replace('"size":"2"', '"size":"2","mood":"calm","trade_id":null'), "trade:BTC-USD")
+    assert (str(trade.size), trade.trade_id) == ("2", None)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"no":"type"}',
+        '{"type":7}',
+        TRADE.replace('"price":"1"', '"price":1'),
+        TRADE.replace('"price":"1"', '"price":"1_0"'),
+        TRADE.replace('"price":"1"', '"price":" 1"'),
+        TRADE.replace('"price":"1"', '"price":"1E+1000000"'),
+        TRADE.replace('"price":"1"', '"price":"NaN"'),
+        TRADE.replace('"price":"1",', ""),
+        TRADE.replace('"size":"2"', '"size":"2","aggressor_side":"both"'),
+        TRADE.replace('"size":"2"', '"size":"2","ts_event":"yesterday"'),
+        TRADE.replace('"size":"2"', '"size":"2","ts_event":"2026-02-30T00:00:00Z"'),
+        (BOOK % "").replace('["1","2"]', '["1"]'),
+        (BOOK % "").replace('["1","2"]', '["1","x"]'),
+        "[" * 100_000,
+    ],
+)
+def test_what_the_contract_does_not_allow_is_the_other_bridges_fault(wrong):
+    with pytest.raises(VendorProtocolError) as caught:
+        read(wrong, "trade:BTC-USD", "book:BTC-USD")
+    assert len(caught.value.offending) <= 256
+
+
+TYPES = "quote trade book_snapshot book_delta bar order feed_status gap stream goaway problem ok other"
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = (
+    "instrument price size bids asks interval open high low close topics cause code message op reason retry side "
+    "verdict feed status ts_event delay_seconds extra depth"
+)
+NEARLY = st.builds(
+    lambda kind, fields: msgspec.json.encode({"type": kind, "instrument": "A", **fields}),
+    st.sampled_from(TYPES.split()),
+    st.dictionaries(st.sampled_from(FIELDS.split()), JSON | st.sampled_from(["A", "1", "5m", "buy", [["1", "2"]]])),
+)
+
+
+@given(st.binary(max_size=60) | NEARLY)
+@example(b'{"type":"trade"\xff}')
+@example(b'{"type":"trade","instrument":"\xff"}')
+def test_no_bytes_raise_anything_else(data):
+    reader = decoder("quote:A", "trade:A", "book:A", "bar.5m:A", "order", account=AccountId("relay/1"))
+    with contextlib.suppress(VendorProtocolError):
+        reader.decode(Frame(data=data, ts_recv=NOW))
+
+
+def question(kind, **more):
+    return Question(kind=kind, instrument=InstrumentId("BTC-USD"), **more)
+
+
+def answered(which, text):
+    symbols = SymbolTable(DIALECT.spelling, {})
+    return list(DIALECT.answer(which, text.encode(), FeedName("relay"), symbols, NOW))
+
+
+def test_answers_of_state_endpoints_are_read():
+    (quote,) = answered(question(QuestionKind.QUOTE), '{"type":"quote","instrument":"BTC-USD","bid":"1.50"}')
+    assert (quote.full, str(quote.bid)) == (True, "1.50")
+    (book,) = answered(question(QuestionKind.BOOK), BOOK % "")
+    assert str(book.bids[0].size) == "2"
+    bar = '{"type":"bar","instrument":"BTC-USD","interval":"5m","open":"1","high":"3","low":"1","close":"2"}'
+    bars = answered(question(QuestionKind.BARS, interval=Interval.M5), f'{{"events":[{bar},{bar}]}}')
+    assert [str(one.high) for one in bars] == ["3", "3"]
+
+
+QUOTE = '{"type":"quote","instrument":"BTC-USD","bid":"1"}'
+
+
+@pytest.mark.parametrize(
+    "wrong", [QUOTE.replace("BTC", "ETH"), '{"type":"trade"}', "<html>", QUOTE.replace('"1"', '"x"')]
+)
+def test_an_answer_to_something_else_is_malformed(wrong):
+    with pytest.raises(VendorProtocolError):
+        answered(question(QuestionKind.QUOTE), wrong)
