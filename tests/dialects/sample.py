@@ -6,7 +6,7 @@ documents or of the registers in which it was seen, never made by our own encode
 
 What encode → decode loses stands in the dialect's `encode.py`:
 
-    LOSSES: Mapping[Transport, Mapping[type, Mapping[str, str]]]    # event type → field → why it is lost
+    LOSSES: Mapping[Transport, Mapping[type, Mapping[str, str]]]    # event type → field (`*` = all of it) → why it is lost
 """
 
 from collections.abc import Mapping

@@ -74,7 +74,7 @@ class LiquidityConversation:
 
     def receive(self, text: str | bytes) -> Sequence[Action]:
         """Read a WebSocket message. A book that is held already is dropped first: the client wants it anew, or another cut."""
-        message = read_client_message(text.encode() if isinstance(text, str) else text)
+        message = read_client_message(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text)
         fields: ClientFields = message if message.data is None else message.data
         match message.type:
             case "subscribe":

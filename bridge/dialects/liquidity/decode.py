@@ -231,6 +231,6 @@ def _error_in(data: bytes) -> VendorError | None:
         return _vendor_error(said.error.code, said.error.message)
     if said.error is not None:
         return _vendor_error(str(said.status or ""), said.error)
-    if said.message is not None and said.status is not None:
+    if said.message is not None and said.status is not None and said.status >= 400:
         return _vendor_error(str(said.status), said.message)
     return None

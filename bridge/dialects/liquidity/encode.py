@@ -52,7 +52,8 @@ _NO_WORD = "the vendor has no word for it"
 _QUOTE_LOSSES = dict.fromkeys(
     ("bid_size", "ask_size", "last_size", "last_time", "session", "delay_seconds", "extra", "conflated"), _NO_WORD
 )
-_BOOK_LOSSES = {"depth": "the client knows what it asked for", "sequence": _NO_WORD, "prev_sequence": _NO_WORD}
+_BOOK_LOSSES = {"depth": "the client knows what it asked for", "sequence": _NO_WORD}
+_DELTA_LOSSES = {**_BOOK_LOSSES, "prev_sequence": _NO_WORD}
 _WHOLE_SECONDS = {"ts_event": "only whole seconds"}
 
 LOSSES: Mapping[Transport, Mapping[type, Mapping[str, str]]] = MappingProxyType(
@@ -65,7 +66,7 @@ LOSSES: Mapping[Transport, Mapping[type, Mapping[str, str]]] = MappingProxyType(
         },
         Transport.WEBSOCKET: {
             BookSnapshot: {**_BOOK_LOSSES, **_WHOLE_SECONDS},
-            BookDelta: {**_BOOK_LOSSES, **_WHOLE_SECONDS},
+            BookDelta: {**_DELTA_LOSSES, **_WHOLE_SECONDS},
             Trade: {"possible_duplicate": _NO_WORD, "trade_id": _NO_WORD, **_WHOLE_SECONDS},
         },
         Transport.POLLING: {
