@@ -50,7 +50,7 @@ _TABLE: tuple[tuple[type[BaseException], str | Callable[[BaseException], str]], 
     (ssl.SSLEOFError, "the peer hung up during TLS"),
     (ssl.SSLError, _tls),
     (socket.gaierror, "the name could not be resolved"),
-    (httpx2.LocalProtocolError, "our request holds characters that HTTP does not allow"),
+    (httpx2.LocalProtocolError, "our request is not HTTP as it should be"),
     (httpx2.ProxyError, lambda error: f"the proxy answered {error}"),
     (httpx2.ConnectTimeout, "no connection in time"),
     (httpx2.WriteTimeout, "the peer stopped reading"),
@@ -83,19 +83,13 @@ def words(error: BaseException) -> str:
 
 
 def lost(peer: str, error: BaseException) -> TransportLost:
-    """Put a foreign error into a `TransportLost` with `error` as its cause.
+    """Put a foreign error into a `TransportLost`; the caller raises it `from error`.
 
     Args:
         peer: who it was, `host:port` as a rule.
-        error: what a library raised; our own complaint about a request's characters is not kept as the cause, for its text
-            repeats them.
+        error: what a library raised.
     """
-    fault = TransportLost(f"{peer}: {words(error)}")
-    if any(isinstance(link, httpx2.LocalProtocolError) for link in _links(error)):
-        fault.__suppress_context__ = True
-    else:
-        fault.__cause__ = error
-    return fault
+    return TransportLost(f"{peer}: {words(error)}")
 
 
 def _links(error: BaseException) -> Iterator[BaseException]:

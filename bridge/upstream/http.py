@@ -6,6 +6,7 @@ in the settings does not happen. Answers come unencoded, so that a bound on byte
 """
 
 import logging
+import re
 import urllib.parse
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,6 +32,8 @@ FETCH_SECONDS = 15.0
 MAX_BODY_BYTES = 8 * 1024 * 1024
 """Of one answer: the longest documented one (an instrument list) is below 1 MB."""
 
+_URL_FORBIDDEN = re.compile(r"[^!-~]")
+_HEADER_FORBIDDEN = re.compile(r"^\s|[^\t -~]|\s\Z")
 _DEFAULT_HEADERS = {"user-agent": "feedbridge", "accept-encoding": "identity"}
 
 
@@ -101,7 +104,7 @@ class HttpClient:
         peer = peer_of(request)
         try:
             response = await self._client.send(self._prepare(request, more_headers), stream=True)
-        except (*FOREIGN, ValueError) as error:
+        except FOREIGN as error:
             raise lost(peer, error) from error
         finally:
             self._client.cookies.clear()
@@ -125,8 +128,15 @@ class HttpClient:
 
 
 def peer_of(request: HttpRequest) -> str:
-    """Return `host:port` of a request, for sentences."""
+    """Return `host:port` of a request, for sentences.
+
+    Raises:
+        TransportLost: HTTP has no spelling for it. Found here, because the library's own complaint repeats a header's value.
+    """
     try:
-        return str(address_of(request.url))
-    except ValueError:
-        return "the URL's host"
+        peer = str(address_of(request.url))
+    except ValueError as error:
+        raise TransportLost(f"not a URL that can be asked: {error}") from error
+    if _URL_FORBIDDEN.search(request.url) or any(_HEADER_FORBIDDEN.search(value) for _, value in request.headers):
+        raise TransportLost(f"{peer}: our request holds characters that HTTP does not allow")
+    return peer

@@ -11,7 +11,7 @@ import trio
 
 from bridge.clock import Clock
 from bridge.dialects.contract import Frame, HttpRequest
-from bridge.errors import TransportLost
+from bridge.errors import TransportLost, VendorProtocolError
 from bridge.upstream.answer import Answer
 from bridge.upstream.http import HttpClient, peer_of
 from bridge.upstream.refusals import refusal
@@ -105,7 +105,7 @@ class SseConnection:
             chunk = await self._next_chunk()
             self._ts_recv = self._clock()
             self.received_bytes += len(chunk)
-            self._parsed.extend(self._parser.feed(chunk))
+            self._parse(chunk)
         if not self._parsed:
             return None
         parsed = self._parsed.popleft()
@@ -133,6 +133,13 @@ class SseConnection:
 
     def __repr__(self) -> str:
         return f"<SseConnection {self._peer} {self._lost or 'open'}, {self.received_bytes} bytes>"
+
+    def _parse(self, chunk: bytes) -> None:
+        try:
+            self._parsed.extend(self._parser.feed(chunk))
+        except VendorProtocolError as error:
+            self._lost = error.reason  # the parser is past repair
+            raise
 
     async def _next_chunk(self) -> bytes:
         if self._lost is not None:

@@ -45,7 +45,6 @@ _CLOSED = (trio_websocket.ConnectionClosed, LocalProtocolError, trio.BrokenResou
 _NO_CLOSE_FRAME = 1006
 _TOO_BIG_CODE = 1009
 _TOO_BIG = "Exceeded maximum message size"  # how `trio_websocket` words its own close 1009
-_HEADER_FORBIDDEN = frozenset(range(32)) - {9} | {127}
 
 
 class WebSocketTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,13 +91,8 @@ class WebSocketConnector:
     async def connect(self, request: HttpRequest) -> "WebSocketConnection":
         """Open a WebSocket; see `upstream.contract.Connector.connect`."""
         peer = peer_of(request)
-        if any(_HEADER_FORBIDDEN.intersection(value.encode()) for _, value in request.headers):
-            raise TransportLost(f"{peer}: our request holds characters that HTTP does not allow")
         with trio.move_on_after(OPEN_SECONDS):
-            try:
-                line = Line(await open_stream(self._client.route, request.url))
-            except ValueError as error:
-                raise TransportLost(f"{peer}: {error}") from error
+            line = Line(await open_stream(self._client.route, request.url))
             connection = WebSocketConnection(line, peer, self._client.clock, self._terms)
             try:
                 await self._nursery.start(connection.carry, request)

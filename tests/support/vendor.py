@@ -15,8 +15,10 @@ import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import trio
+import trustme
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 EVENT_STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -50,6 +52,7 @@ class Call:
         self.head = b""
         self.body = b""
         self.closed_by_client = trio.Event()
+        self.go = trio.Event()  # for a script that waits until its test says so
         self._stream = stream
         self._transport = transport
         self._buffer = b""
@@ -173,6 +176,18 @@ class Vendor:
         self.port = port
         self.calls: list[Call] = []
         self._s = "s" if tls else ""
+        self._noted = trio.Event()
+
+    def note(self, call: Call) -> None:
+        """Add a connection whose request was read."""
+        self.calls.append(call)
+        self._noted.set()
+        self._noted = trio.Event()
+
+    async def called(self, count: int) -> None:
+        """Return once there were so many connections."""
+        while len(self.calls) < count:
+            await self._noted.wait()
 
     @property
     def url(self) -> str:
@@ -225,7 +240,7 @@ async def open_vendor(*scripts: Script, tls: ssl.SSLContext | None = None) -> As
                     stream = trio.SSLStream(transport, tls, server_side=True, https_compatible=True)
                 call = Call(stream, transport)
                 await call.read_request()
-                vendor.calls.append(call)
+                vendor.note(call)
                 await scripts[min(len(vendor.calls), len(scripts)) - 1](call)
             except (EOFError, trio.BrokenResourceError, trio.ClosedResourceError):
                 pass  # the client hung up, or the script did
@@ -237,4 +252,84 @@ async def open_vendor(*scripts: Script, tls: ssl.SSLContext | None = None) -> As
 
         nursery.start_soon(serve)
         yield vendor
+        nursery.cancel_scope.cancel()
+
+
+def certified(folder: Path, *names: str, client_ca: bool = False) -> tuple[ssl.SSLContext, str]:
+    """Make a certificate authority in a folder, and a server context certified by it for these names.
+
+    Args:
+        folder: gets `ca.pem`, and with `client_ca` also `client.pem` (a client's certificate and key).
+        names: host names and IP addresses.
+        client_ca: whether the server demands a client certificate of the same authority.
+
+    Returns:
+        The server's context and the path of `ca.pem`.
+    """
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names).configure_cert(context)
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    if client_ca:
+        context.verify_mode = ssl.CERT_REQUIRED
+        authority.configure_trust(context)
+        authority.issue_cert("client.test").private_key_and_cert_chain_pem.write_to_path(folder / "client.pem")
+    return context, str(folder / "ca.pem")
+
+
+class Tunnels:
+    """A listening CONNECT proxy.
+
+    Attributes:
+        port: where it listens on 127.0.0.1.
+        heads: what it was asked, byte for byte.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.heads: list[bytes] = []
+
+
+@asynccontextmanager
+async def open_proxy(refusal: bytes | None = None, *, dial_port: int | None = None) -> AsyncIterator[Tunnels]:
+    """Listen as an HTTP proxy that knows only CONNECT.
+
+    Args:
+        refusal: answered instead of opening a tunnel.
+        dial_port: the loopback port that every tunnel leads to, whatever host was asked for; None = the port asked for.
+    """
+    async with trio.open_nursery() as nursery:
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        tunnels = Tunnels(listeners[0].socket.getsockname()[1])
+
+        async def pump(source: trio.SocketStream, sink: trio.SocketStream) -> None:
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                async for data in source:
+                    await sink.send_all(data)
+            await trio.aclose_forcefully(sink)
+            await trio.aclose_forcefully(source)
+
+        async def handle(client: trio.SocketStream) -> None:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                more = await client.receive_some()
+                if not more:
+                    return
+                head += more
+            tunnels.heads.append(head)
+            if refusal is not None:
+                await client.send_all(refusal)
+                return
+            port = dial_port or int(head.split(b" ")[1].rpartition(b":")[2])
+            server = await trio.open_tcp_stream("127.0.0.1", port)
+            await client.send_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            async with trio.open_nursery() as pumps:
+                pumps.start_soon(pump, client, server)
+                pumps.start_soon(pump, server, client)
+
+        async def serve() -> None:
+            await trio.serve_listeners(handle, listeners)
+
+        nursery.start_soon(serve)
+        yield tunnels
         nursery.cancel_scope.cancel()
