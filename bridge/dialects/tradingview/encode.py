@@ -1,0 +1,210 @@
+"""Our events → TradingView's messages: quotes, candles, and an error when a feed is down; it has no word for anything else.
+
+A quote goes out as its changed fields, or whole when the encoder is asked for it; a field that is gone is null. Candles are
+spelled as the page has them on SSE and as the vendor's WebSocket has them there (VENDORS §3). Numbers keep their digits; times
+are whole Unix seconds, as documented.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from bridge.dialects.contract import Message, SymbolTable, Transport
+from bridge.dialects.scalars import number
+from bridge.dialects.tradingview.messages import FIGURES, spell
+from bridge.dialects.tradingview.symbols import bar_id
+from bridge.errors import Unspeakable
+from bridge.model import (
+    MILLISECONDS,
+    SECONDS,
+    Bar,
+    Code,
+    FeedHealth,
+    FeedStatus,
+    InstrumentId,
+    Interval,
+    LogEvent,
+    Quote,
+    UnixNanos,
+)
+
+Fields = dict[str, object]
+
+_NO_WORD = "the vendor has no word for it"
+_WHOLE_SECONDS = "only whole seconds"
+_QUOTE_LOSSES = {
+    "ts_event": _WHOLE_SECONDS,
+    "last_time": _WHOLE_SECONDS,
+    "last_size": _NO_WORD,
+    "conflated": _NO_WORD,
+}
+_BAR_LOSSES = {
+    "ts_event": _WHOLE_SECONDS,
+    "ts_open": _WHOLE_SECONDS,
+    "is_final": "only the next candle tells that one is over",
+    "derived": _NO_WORD,
+    "partial": _NO_WORD,
+}
+
+LOSSES: Mapping[Transport, Mapping[type, Mapping[str, str]]] = MappingProxyType(
+    {
+        Transport.SSE: {Quote: _QUOTE_LOSSES, Bar: {**_BAR_LOSSES, "ts_open": "the page's candle has no time"}},
+        Transport.WEBSOCKET: {Quote: _QUOTE_LOSSES, Bar: _BAR_LOSSES},
+        Transport.POLLING: {Quote: {**_QUOTE_LOSSES, "ts_event": "the answer has no time"}},
+    }
+)
+"""What encode → decode loses: transport → event type → field → why. A type that is not named cannot be said there, but for a
+feed that is down: its error message says so and nothing more."""
+
+ERROR_CODES: Mapping[Code, str] = MappingProxyType(
+    {
+        Code.BAD_REQUEST: "INVALID_PARAMETERS",
+        Code.UNAUTHORIZED: "UNAUTHORIZED",
+        Code.TOKEN_EXPIRED: "TOKEN_EXPIRED",
+        Code.FORBIDDEN: "FORBIDDEN",
+        Code.UNKNOWN_INSTRUMENT: "INVALID_SYMBOL",
+        Code.UNSUPPORTED_TOPIC: "UNSUPPORTED",
+        Code.TOO_MANY_SUBSCRIPTIONS: "SUBSCRIPTION_LIMIT",
+        Code.TOO_MANY_CONNECTIONS: "CONNECTION_LIMIT",
+        Code.RATE_LIMITED: "RATE_LIMIT_EXCEEDED",
+        Code.SLOW_CONSUMER: "SLOW_CONSUMER",
+        Code.GOING_AWAY: "GOING_AWAY",
+        Code.UPSTREAM_UNAVAILABLE: "FEED_DOWN",
+        Code.UPSTREAM_FULL: "FEED_FULL",
+        Code.OVERLOADED: "OVERLOADED",
+        Code.INTERNAL: "INTERNAL_ERROR",
+    }
+)
+"""Our code → the vendor's. It has published INVALID_SYMBOL; the rest is assumed, in its manner (VENDORS §1.4, §1.8)."""
+
+
+class TradingViewEncoder:
+    """Spells events for all clients of one transport.
+
+    Args:
+        transport: which of the vendor's transports.
+        symbols: this bridge's spellings for the vendor.
+    """
+
+    def __init__(self, transport: Transport, symbols: SymbolTable) -> None:
+        self._transport = transport
+        self._symbols = symbols
+
+    def encode(self, event: LogEvent, cursor: str, *, whole: bool) -> Sequence[Message]:
+        """Spell an event; see `contract.Encoder`. An SSE id is the cursor's offset: the vendor's are taken for integers."""
+        match event:
+            case Quote():
+                data = self._quote(event, whole=whole)
+            case Bar() if self._transport is Transport.SSE:
+                data = _sse_bar(event, self._symbol(event.instrument))
+            case Bar() if self._transport is Transport.WEBSOCKET:
+                data = _websocket_bar(event, self._symbol(event.instrument))
+            case FeedStatus(status=FeedHealth.DOWN) if self._transport is not Transport.POLLING:
+                data = error(Code.UPSTREAM_UNAVAILABLE, event.reason or "the feed is down", event.ts_recv)
+            case _:
+                raise Unspeakable(f"TradingView has no word for this {type(event).__name__} on {self._transport}")
+        return (Message(data, id=event_id(cursor) if self._transport is Transport.SSE else ""),)
+
+    def _quote(self, quote: Quote, *, whole: bool) -> bytes:
+        symbol = self._symbol(quote.instrument)
+        fields = _quote_fields(quote, whole=whole)
+        if not fields:
+            raise Unspeakable(f"TradingView has no word for what changed in this quote of {quote.instrument}")
+        if self._transport is Transport.POLLING:
+            return msgspec.json.encode({"success": True, "data": {"symbol": symbol, "data": fields}, "msg": "Success"})
+        return spell("quote_update", symbol=symbol, data=fields, timestamp=seconds(quote.ts_event))
+
+    def _symbol(self, instrument: InstrumentId) -> str:
+        symbol = self._symbols.vendor_symbol(instrument, self._transport)
+        if symbol is None:
+            raise Unspeakable(f"{instrument} has no spelling on TradingView's {self._transport}")
+        return symbol
+
+
+def event_id(cursor: str) -> str:
+    """The SSE id for a cursor: its offset, an integer that rises."""
+    return cursor.rpartition("-")[2]
+
+
+def seconds(moment: UnixNanos | None) -> int | None:
+    """A moment in whole Unix seconds; None stays None and is left out."""
+    return None if moment is None else moment // SECONDS
+
+
+def error(code: Code, message: str, now: UnixNanos, **about: str | None) -> bytes:
+    """Spell an error message; `about` may have the `id` and the `symbol` that it is about."""
+    return spell("error", code=ERROR_CODES[code], message=message, **about, timestamp=seconds(now))
+
+
+def _quote_fields(quote: Quote, *, whole: bool) -> Fields:
+    """A quote's fields in the vendor's words: what changed, or all that is known; what has just gone is null."""
+    fields: Fields = {}
+    for ours, (theirs, word) in _QUOTE_WORDS.items():
+        value = getattr(quote, ours)
+        if ours in quote.changed or (whole and value is not None):
+            fields[theirs] = None if value is None else word(value)
+    extra = quote.extra or {}
+    fields |= {name: raw for name, raw in extra.items() if whole or name in quote.changed_extra}
+    gone = {name: None for name in sorted(quote.changed_extra) if name not in extra and name not in fields}
+    return fields | gone
+
+
+def _update_mode(delay_seconds: int) -> str:
+    return f"delayed_streaming_{delay_seconds}" if delay_seconds else "streaming"
+
+
+_QUOTE_WORDS: Mapping[str, tuple[str, Callable[[Any], object]]] = MappingProxyType(
+    {
+        **{ours: (theirs, number) for theirs, ours in FIGURES.items()},
+        "last_time": ("lp_time", seconds),
+        "session": ("current_session", str),
+        "delay_seconds": ("update_mode", _update_mode),
+    }
+)
+"""Our field of a quote → the vendor's, and how its value is spelled there."""
+
+
+def _sse_bar(bar: Bar, symbol: str) -> bytes:
+    data = {"open": number(bar.open), "high": number(bar.high), "low": number(bar.low), "close": number(bar.close)}
+    volume = {} if bar.volume is None else {"volume": number(bar.volume)}
+    return spell("price_update", symbol=symbol, data={**data, **volume}, timestamp=seconds(bar.ts_event))
+
+
+def _websocket_bar(bar: Bar, symbol: str) -> bytes:
+    """A candle; its subscription's id tells the interval, and is the one that our own client half subscribes under."""
+    data: Fields = {} if bar.ts_open is None else {"time": bar.ts_open // SECONDS}
+    data |= {"open": number(bar.open), "close": number(bar.close), "max": number(bar.high), "min": number(bar.low)}
+    if bar.volume is not None:
+        data["volume"] = number(bar.volume)
+    id_ = bar_id(Interval(bar.interval), symbol)
+    return spell("update", subscriptionId=id_, symbol=symbol, data=data, timestamp=seconds(bar.ts_event))
+
+
+def spell_token(
+    token: str, expires: UnixNanos, lifetime_seconds: float | None, sse_url: str, websocket_url: str
+) -> bytes:
+    """Spell a minted token as the vendor does (VENDORS §1.2).
+
+    Args:
+        token: the token.
+        expires: its end.
+        lifetime_seconds: for `expiresIn`, which is words for people; None = not known, then it is left out.
+        sse_url: where its holder may connect, without a query; `websocket_url` likewise.
+        websocket_url: see `sse_url`.
+    """
+    told: Fields = {"success": True, "token": token, "sseUrl": sse_url, "wsUrl": websocket_url}
+    if lifetime_seconds is not None:
+        told["expiresIn"] = _lifetime(int(lifetime_seconds))
+    told["expiresAt"] = expires // MILLISECONDS
+    told["sseExample"] = f'curl -N "{sse_url}?token={token}&symbols=NASDAQ:AAPL&type=quote"'
+    return msgspec.json.encode(told)
+
+
+def _lifetime(lifetime: int) -> str:
+    unit, name = next((unit, name) for unit, name in _UNITS if lifetime % unit == 0)
+    return f"{lifetime // unit} {name}{'' if lifetime == unit else 's'}"
+
+
+_UNITS = ((3_600, "hour"), (60, "minute"), (1, "second"))
