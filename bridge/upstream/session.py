@@ -15,6 +15,7 @@ from bridge.dialects.contract import (
     Frame,
     Heartbeat,
     HttpRequest,
+    Lane,
     Ready,
     Refused,
     Requests,
@@ -76,6 +77,11 @@ class Session:
         self._pending: dict[Topic, None] = {}
         self._confirmed: dict[Topic, None] = {}
         self._in_request: frozenset[Topic] = frozenset()
+
+    @property
+    def lane(self) -> Lane:
+        """What kind of connection it is."""
+        return self._asked.lane
 
     @property
     def topics(self) -> frozenset[Topic]:

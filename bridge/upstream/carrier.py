@@ -1,0 +1,283 @@
+"""Keeps one slot's topics subscribed: connects, reconnects with backoff, hands over to a new connection before closing the old.
+
+Told what is wanted by plain functions; its one task brings what is to what is wanted, again and again.
+
+A hand-over needs a second connection, so a feed makes one at a time. Where the vendor grants none to spare, the old
+connection is closed first, and the break is declared. A hand-over that fails leaves the old connection speaking.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+import trio
+
+from bridge.dialects.contract import Credential, Lane
+from bridge.errors import BridgeError, TransportLost, VendorRefused
+from bridge.model import Code, Topic
+from bridge.upstream.backoff import BASE_SECONDS, CAP_SECONDS, Backoff
+from bridge.upstream.bell import Bell
+from bridge.upstream.effects import Declined, Effect, Emit, Expiring
+from bridge.upstream.link import CONFIRM_SECONDS, Link, LinkTools
+from bridge.upstream.overlap import AFTERMATH_SECONDS, SETTLE_SECONDS, Overlap
+from bridge.upstream.session import Session
+from bridge.upstream.standing import Standing
+from bridge.upstream.tokens import TokenKeeper
+from bridge.upstream.voice import Voice
+
+BAD_CREDENTIAL = frozenset({401, 403})
+BAD_REQUEST = frozenset({400, 404, 422})
+
+
+class CarrierTools(msgspec.Struct, frozen=True, kw_only=True):
+    """What every carrier of a feed uses.
+
+    Attributes:
+        link: what its links use.
+        session: makes a session for a lane.
+        next_name: names the next connection.
+        standing: the feed's.
+        keeper: the feed's credential.
+        handing_over: held during a hand-over.
+        random: draws from [0, 1).
+        notify: tells the feed to look at its plan again.
+        another_is_live: whether any carrier of the feed is ready.
+    """
+
+    link: LinkTools
+    session: Callable[[Lane], Session]
+    next_name: Callable[[], str]
+    standing: Standing
+    keeper: TokenKeeper
+    handing_over: trio.Lock
+    random: Callable[[], float]
+    notify: Callable[[], None]
+    another_is_live: Callable[[], bool]
+
+
+class Carrier:
+    """One slot, alive.
+
+    Args:
+        number: the slot's.
+        lane: what kind of connection.
+        topics: what it is to carry.
+        tools: the feed's.
+
+    Attributes:
+        topics: what it is to carry; the vendor's refusals are taken out.
+        links: those that have not ended.
+    """
+
+    def __init__(self, number: int, lane: Lane, topics: frozenset[Topic], tools: CarrierTools) -> None:
+        self.number = number
+        self.lane = lane
+        self.topics = topics
+        self.links: list[Link] = []
+        self._tools = tools
+        self._voice = Voice(tools.standing)
+        self._bell = Bell()
+        self._backoff = Backoff(BASE_SECONDS, CAP_SECONDS, tools.random)
+        self._scope = trio.CancelScope()
+        self._stale = False
+        self._live: Link | None = None
+        self._last_event_id: str | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Its speaking link is confirmed."""
+        return self._voice.speaking is not None and self._voice.speaking.ready
+
+    # ── from outside ──
+    def carry(self, topics: frozenset[Topic]) -> None:
+        """Carry exactly these from now on."""
+        self.topics = topics
+        self._bell.ring()
+
+    def renew(self) -> None:
+        """There is a new credential: move to a connection that uses it."""
+        self._stale = True
+        self._bell.ring()
+
+    def close(self, reason: str) -> None:
+        """End; what it covered is uncovered at once."""
+        self._voice.fall_silent(reason)
+        self._scope.cancel()
+
+    async def run(self) -> None:
+        """Keep the topics subscribed until closed or cancelled; never raises for a vendor's fault."""
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                while True:
+                    if await self._connect(nursery):
+                        await self._keep(nursery)
+
+    # ── one link ──
+    async def _connect(self, nursery: trio.Nursery) -> bool:
+        """Try once to have a confirmed link; when that fails, wait as long as the backoff says."""
+        try:
+            credential = await self._tools.keeper.current()
+        except BridgeError as error:
+            await self._failed(error)
+            return False
+        link = self._start(nursery, credential)
+        self._voice.speaking = link
+        self._stale = False
+        while not (link.ready or link.end is not None):
+            await self._bell.wait()
+        if link.end is not None:
+            await self._lost(link)
+            return False
+        self._is_live(link)
+        return True
+
+    def _start(self, nursery: trio.Nursery, credential: Credential | None) -> Link:
+        link = Link(self._tools.next_name(), self._tools.session(self.lane), self._tools.link, self._hear)
+        self.links.append(link)
+        nursery.start_soon(link.run, self.topics, credential, self._last_event_id)
+        return link
+
+    async def _keep(self, nursery: trio.Nursery) -> None:
+        """Keep the speaking link as it should be, until it is lost or closed."""
+        while (link := self._voice.speaking) is not None:
+            if link.end is not None:
+                await self._lost(link)
+            elif self._must_move(link):
+                await self._hand_over(nursery, link)
+            else:
+                if self._tools.link.profile.changeable:
+                    self._change(link)
+                await self._bell.wait()
+
+    def _must_move(self, link: Link) -> bool:
+        """A link whose credential ends, or whose topics cannot be changed but must, needs a successor."""
+        changed = link.session.topics != self.topics and not self._tools.link.profile.changeable
+        return bool(self.topics) and (self._stale or changed)
+
+    def _change(self, link: Link) -> None:
+        link.drop(link.session.topics - self.topics)
+        link.add(self.topics - link.session.topics)
+        self._voice.cover("unsubscribed")
+
+    async def _lost(self, link: Link) -> None:
+        error = link.end or TransportLost(f"{link.name}: it ended")
+        self._voice.fall_silent(str(error))
+        self._blame_credential(link, error)
+        await self._failed(error)
+
+    async def _failed(self, error: BridgeError) -> None:
+        self._tools.standing.failed(error, another_is_live=self._tools.another_is_live())
+        await trio.sleep(self._backoff.next(_stay_away(error)))
+
+    def _is_live(self, link: Link) -> None:
+        self._live = link
+        self._backoff.reset()
+        self._tools.standing.connects += 1
+        self._tools.standing.live()
+
+    def _blame_credential(self, link: Link, error: BridgeError) -> None:
+        if isinstance(error, VendorRefused) and error.status in BAD_CREDENTIAL:
+            self._tools.keeper.spoiled(link.credential)
+
+    # ── two links ──
+    async def _hand_over(self, nursery: trio.Nursery, old: Link) -> None:
+        """Try once to move to a new link with the topics and the credential wanted now."""
+        async with self._tools.handing_over:
+            failure = await self._try_hand_over(nursery, old)
+        if failure is None or old.end is not None:
+            return
+        self._tools.standing.failed(failure, another_is_live=True)
+        with trio.move_on_after(self._backoff.next(_stay_away(failure))):
+            while old.end is None:
+                await self._bell.wait()
+
+    async def _try_hand_over(self, nursery: trio.Nursery, old: Link) -> BridgeError | None:
+        try:
+            credential = await self._tools.keeper.current()
+        except BridgeError as error:
+            return error
+        if old.end is not None:
+            return None
+        if self._stale and credential is not None and credential == old.credential:
+            return TransportLost(f"{old.name}: its credential ends, and there is no other yet")
+        places = self._tools.link.places
+        if places is not None and places.value == 0:
+            old.close("the vendor grants no second connection, so this one makes room")
+            self._voice.fall_silent("the vendor grants no second connection")
+            return None
+        topics = self.topics
+        new = self._start(nursery, credential)
+        overlap = self._voice.expect(new, topics)
+        failure = await self._await_confirmation(old, new, overlap)
+        if failure is not None:
+            new.close(str(failure))
+            self._voice.abandon(str(failure))
+            self._blame_credential(new, failure)
+            self._blame_topic(topics - old.session.topics, failure)
+            return failure
+        self._voice.switch("unsubscribed")
+        old.close("another connection has taken over")
+        self._stale = False
+        self._is_live(new)
+        nursery.start_soon(self._finish_later, overlap)
+        return None
+
+    async def _await_confirmation(self, old: Link, new: Link, overlap: Overlap) -> BridgeError | None:
+        """Wait until the new link has all that the old one has, and for `SETTLE_SECONDS` more while the old one lives."""
+        with trio.move_on_after(2 * CONFIRM_SECONDS) as patience:
+            while new.end is None and not overlap.full and self._lacks(old, new):
+                await self._bell.wait()
+        if patience.cancelled_caught:
+            return TransportLost(f"{new.name}: not everything was confirmed within {2 * CONFIRM_SECONDS:g} s")
+        overlap.confirmed(trio.current_time())
+        with trio.move_on_after(SETTLE_SECONDS):
+            while new.end is None and old.end is None and not overlap.full:
+                await self._bell.wait()
+        return new.end
+
+    @staticmethod
+    def _lacks(old: Link, new: Link) -> bool:
+        return not new.ready or not new.session.pending.isdisjoint(old.session.confirmed)
+
+    def _blame_topic(self, added: frozenset[Topic], failure: BridgeError) -> None:
+        """The old request was fine and the new one is not: a single topic that was added is what the vendor refuses."""
+        if isinstance(failure, VendorRefused) and failure.status in BAD_REQUEST and len(added) == 1:
+            (topic,) = added
+            self._decline(Declined(topic, Code.UNKNOWN_INSTRUMENT, failure.reason))
+
+    async def _finish_later(self, overlap: Overlap) -> None:
+        await trio.sleep(AFTERMATH_SECONDS)
+        self._voice.finish(overlap)
+
+    # ── what links say ──
+    def _hear(self, link: Link, effect: Effect | None) -> None:
+        match effect:
+            case Emit():
+                self._voice.emit(link, effect)
+                return
+            case Declined():
+                self._decline(effect)
+            case Expiring():
+                self._tools.keeper.spoiled(link.credential)
+                self._stale = self._stale or link is self._voice.speaking
+            case None:
+                self._ended(link)
+            case _:
+                self._voice.cover("the vendor dropped the subscription")
+        self._bell.ring()
+
+    def _ended(self, link: Link) -> None:
+        self.links.remove(link)
+        self._last_event_id = link.last_event_id or self._last_event_id
+        if link is self._voice.speaking:
+            self._tools.standing.losses += link is self._live
+            self._voice.cover(str(link.end))
+
+    def _decline(self, said: Declined) -> None:
+        self.topics -= {said.topic}
+        self._voice.cover("the vendor refused it")
+        self._tools.standing.refuse(said.topic, said.code, said.message)
+        self._tools.notify()
+
+
+def _stay_away(error: BridgeError) -> float | None:
+    return error.retry_after_seconds if isinstance(error, VendorRefused) else None

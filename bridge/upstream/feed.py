@@ -1,0 +1,90 @@
+"""Opens a feed: puts together what `[feeds.<name>]` says, the vendor's dialect and what the hub hands in.
+
+Only the first entry of `transports` is used: SSE and WebSocket make a `StreamFeed`, polling a `PollingFeed`.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
+
+import msgspec
+
+from bridge.clock import Clock
+from bridge.dialects.contract import Dialect, Site, SymbolTable, Transport
+from bridge.errors import ConfigError
+from bridge.model import AccountId, FeedName
+from bridge.upstream.ask import AskTools
+from bridge.upstream.connectors import open_connector
+from bridge.upstream.contract import Feed, Interest, Publish
+from bridge.upstream.http import open_client
+from bridge.upstream.polling import PollingFeed
+from bridge.upstream.settings import FeedSettings
+from bridge.upstream.standing import Standing
+from bridge.upstream.stream_feed import StreamFeed, StreamTerms
+from bridge.upstream.tokens import make_keeper
+
+
+class FeedTools(msgspec.Struct, frozen=True, kw_only=True):
+    """What a feed is handed.
+
+    Attributes:
+        publish: takes its events into the log.
+        interest: what clients want of it.
+        clock: wall time.
+        random: for jitter.
+    """
+
+    publish: Publish
+    interest: Interest
+    clock: Clock
+    random: Random
+
+
+@asynccontextmanager
+async def open_feed(
+    name: FeedName, settings: FeedSettings, dialect: Dialect, symbols: SymbolTable, tools: FeedTools
+) -> AsyncIterator[Feed]:
+    """Open a feed's client and connector; leaving the block closes them. The caller runs `feed.run` inside.
+
+    Raises:
+        ConfigError: the dialect cannot speak the transport, or a certificate, proxy or token source is none.
+    """
+    transport = settings.transports[0]
+    profile = dialect.profile.transports.get(transport)
+    if profile is None:
+        known = ", ".join(dialect.profile.transports)
+        raise ConfigError(f"feeds.{name}.transports: {dialect.name} does not speak {transport}; it speaks {known}")
+    account = AccountId(f"{name}/{settings.account}") if settings.account else None
+    site = site_of(settings)
+    standing = Standing(name, tools.publish, tools.clock)
+    async with open_client(settings, tools.clock) as client, open_connector(transport, client, profile) as connector:
+        asking = AskTools(
+            dialect=dialect,
+            symbols=symbols,
+            site=site,
+            connector=connector,
+            keeper=make_keeper(settings, dialect, site, client, tools.random.random),
+            publish=tools.publish,
+            clock=tools.clock,
+            account=account,
+        )
+        if transport is Transport.POLLING:
+            yield PollingFeed(standing, profile, tools.interest, asking, tools.random.random)
+            return
+        terms = StreamTerms(
+            transport=transport,
+            profile=profile,
+            max_connections=profile.max_connections if settings.max_connections is None else settings.max_connections,
+            depth=settings.book_depth,
+            account=account,
+            interest=tools.interest,
+            random=tools.random.random,
+        )
+        yield StreamFeed(standing, terms, asking)
+
+
+def site_of(settings: FeedSettings) -> Site:
+    """Return where the vendor lives, as the operator says."""
+    shared = set(Site.__struct_fields__) & set(FeedSettings.__struct_fields__)
+    site = Site(**{name: getattr(settings, name) for name in shared})
+    return msgspec.structs.replace(site, url=settings.url.rstrip("/"))

@@ -1,0 +1,179 @@
+"""What a feed has said about itself: its health, what it covers, what it was refused. Each is published on change only.
+
+Plain state, told by the tasks that do the work. A feed is *live* while one of its sessions is confirmed, *down* when it was
+refused or failed `DOWN_AFTER` times in a row without one, and otherwise *connecting*.
+"""
+
+from collections.abc import Iterable
+
+import trio
+
+from bridge.clock import Clock
+from bridge.dialects.contract import Credential
+from bridge.errors import BridgeError, VendorRefused
+from bridge.model import Covered, FeedHealth, FeedName, FeedStatus, Topic, TopicRefused, Uncovered, UnixNanos
+from bridge.upstream.contract import ConnectionStatistics, FeedStatistics, Publish
+from bridge.upstream.session import SessionCounters
+
+DOWN_AFTER = 3
+"""Failed attempts in a row after which a feed counts as down: one is a hiccup, three span several seconds of backoff."""
+
+REFUSED_SECONDS = 60.0
+"""How long a topic that the vendor refused is left alone, as the contract has it."""
+
+REASON_CHARACTERS = 300
+
+
+class Standing(SessionCounters):
+    """One feed's standing and its counters.
+
+    Args:
+        name: the feed's.
+        publish: where it is said.
+        clock: stamps it.
+
+    Attributes:
+        retries: attempts to connect that failed; `connects` those that were accepted; `losses` sessions that broke.
+        overlaps_removed: events taken out because another connection had delivered them.
+    """
+
+    def __init__(self, name: FeedName, publish: Publish, clock: Clock) -> None:
+        super().__init__()
+        self.name = name
+        self.publish = publish
+        self.clock = clock
+        self.health = FeedHealth.CONNECTING
+        self.reason: str | None = None
+        self.since: UnixNanos = clock()
+        self.retries = 0
+        self.connects = 0
+        self.losses = 0
+        self.overlaps_removed = 0
+        self._failures = 0
+        self._covered: set[Topic] = set()
+        self._refused: dict[Topic, float] = {}
+        self._overflow: frozenset[Topic] = frozenset()
+        self._said = False
+
+    # ── health ──
+    def connecting(self) -> None:
+        """Something is wanted again, and a first attempt is under way."""
+        self._say(FeedHealth.CONNECTING, None)
+
+    def live(self) -> None:
+        """A session was confirmed."""
+        self._failures = 0
+        self._say(FeedHealth.LIVE, None)
+
+    def idle(self) -> None:
+        """Nothing is wanted, and nothing is connected."""
+        self._failures = 0
+        self._say(FeedHealth.CONNECTING, "nothing is wanted, so nothing is connected")
+
+    def failed(self, error: BridgeError, *, another_is_live: bool) -> None:
+        """An attempt to connect failed, or a session broke; `another_is_live` keeps the feed live."""
+        self.retries += 1
+        if another_is_live:
+            return
+        self._failures += 1
+        down = self._failures >= _patience(error) or self.health is FeedHealth.DOWN
+        self._say(FeedHealth.DOWN if down else FeedHealth.CONNECTING, str(error))
+
+    def _say(self, health: FeedHealth, reason: str | None) -> None:
+        reason = reason and reason[:REASON_CHARACTERS]
+        if self._said and (health, reason) == (self.health, self.reason):
+            return
+        if health is not self.health or not self._said:
+            self.since = self.clock()
+        self._said = True
+        self.health, self.reason = health, reason
+        self.publish(FeedStatus(feed=self.name, status=health, ts_recv=self.clock(), reason=reason, since=self.since))
+
+    # ── coverage ──
+    @property
+    def covered(self) -> int:
+        """How many topics are covered."""
+        return len(self._covered)
+
+    def cover(self, topics: Iterable[Topic]) -> None:
+        """These are received completely from here on."""
+        new = tuple(topic for topic in topics if topic not in self._covered)
+        if new:
+            self._covered.update(new)
+            self.publish(Covered(feed=self.name, topics=new, ts_recv=self.clock()))
+
+    def uncover(self, topics: Iterable[Topic], reason: str) -> None:
+        """Something of these may be missed from here on."""
+        gone = tuple(sorted((topic for topic in topics if topic in self._covered), key=str))
+        if gone:
+            self._covered.difference_update(gone)
+            self.publish(
+                Uncovered(feed=self.name, topics=gone, ts_recv=self.clock(), reason=reason[:REASON_CHARACTERS])
+            )
+
+    # ── refusals ──
+    @property
+    def refused(self) -> int:
+        """How many wanted topics are refused, by the vendor or for want of room."""
+        return len(self._refused) + len(self._overflow)
+
+    def refuse(self, topic: Topic, code: str, message: str) -> None:
+        """The vendor said no; the topic is left alone for `REFUSED_SECONDS`."""
+        self._refused[topic] = trio.current_time() + REFUSED_SECONDS
+        self._publish_refusal(topic, code, message)
+
+    def still_refused(self, wanted: frozenset[Topic]) -> frozenset[Topic]:
+        """Return what of `wanted` is to be left alone; forgets what is no longer wanted or may be tried again."""
+        now = trio.current_time()
+        self._refused = {topic: until for topic, until in self._refused.items() if topic in wanted and until > now}
+        return frozenset(self._refused)
+
+    def retry_at(self) -> float:
+        """When the first refused topic may be tried again, on Trio's clock; infinity when there is none."""
+        return min(self._refused.values(), default=float("inf"))
+
+    def overflow(self, topics: frozenset[Topic], code: str, message: str) -> None:
+        """There is no room for exactly these; said once for each while it lasts."""
+        new, self._overflow = topics - self._overflow, topics
+        for topic in sorted(new, key=str):
+            self._publish_refusal(topic, code, message)
+
+    def statistics(
+        self, wanted: int, connections: tuple[ConnectionStatistics, ...], credential: Credential | None
+    ) -> FeedStatistics:
+        """A snapshot.
+
+        Args:
+            wanted: how many topics clients want.
+            connections: those there are.
+            credential: the newest in use; None = none.
+        """
+        return FeedStatistics(
+            feed=self.name,
+            status=self.health,
+            reason=self.reason,
+            since=self.since,
+            wanted=wanted,
+            covered=self.covered,
+            refused=self.refused,
+            events=self.events,
+            unknown=self.unknown,
+            malformed=self.malformed,
+            overlaps_removed=self.overlaps_removed,
+            connects=self.connects,
+            losses=self.losses,
+            retries=self.retries,
+            token_expires_at=None if credential is None else credential.expires_at,
+            connections=connections,
+        )
+
+    def _publish_refusal(self, topic: Topic, code: str, message: str) -> None:
+        message = message[:REASON_CHARACTERS]
+        self.publish(TopicRefused(feed=self.name, topic=topic, code=code, message=message, ts_recv=self.clock()))
+
+
+def _patience(error: BridgeError) -> int:
+    """How many failures in a row make a feed count as down: a refusal is meant, but a first 401 may be a passing one."""
+    if not isinstance(error, VendorRefused) or error.status is None or not 400 <= error.status < 500:
+        return DOWN_AFTER
+    return {401: 2, 403: 2, 408: DOWN_AFTER, 425: DOWN_AFTER, 429: DOWN_AFTER}.get(error.status, 1)

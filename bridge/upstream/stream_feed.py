@@ -1,0 +1,205 @@
+"""A feed over connections that stay open: what clients want, planned onto slots, each kept by a carrier.
+
+Changes of interest are collected for `COLLECT_SECONDS`, so that a page full of subscriptions is one change; then the planner
+says what to do, and the carriers do it. The feed's own task never waits for a vendor.
+"""
+
+from collections.abc import Callable
+from itertools import count
+
+import msgspec
+import trio
+
+from bridge.dialects.contract import Answer, Asked, Lane, Question, Transport, TransportProfile
+from bridge.model import AccountId, Code, FeedName, Topic
+from bridge.upstream.ask import Asker, AskTools
+from bridge.upstream.bell import Bell
+from bridge.upstream.carrier import Carrier, CarrierTools
+from bridge.upstream.changes import first_of
+from bridge.upstream.contract import FeedStatistics, Interest
+from bridge.upstream.link import LinkTools
+from bridge.upstream.planner import (
+    Add,
+    Change,
+    Close,
+    Open,
+    Overflow,
+    PlanLimits,
+    Remove,
+    Replace,
+    Slot,
+    plan,
+    planned_slots,
+)
+from bridge.upstream.roster import call_roll
+from bridge.upstream.session import Session
+from bridge.upstream.standing import Standing
+
+COLLECT_SECONDS = 0.1
+"""How long changes of interest are collected before the vendor is told."""
+
+
+class StreamTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What a stream feed is made with.
+
+    Attributes:
+        transport: which one; `profile` its numbers.
+        max_connections: how many connections it may have; None = no limit.
+        depth: levels a side asked of the vendor; None = its default.
+        account: whose orders arrive; None = nobody's.
+        interest: what clients want.
+        random: draws from [0, 1).
+    """
+
+    transport: Transport
+    profile: TransportProfile
+    max_connections: int | None
+    depth: int | None
+    account: AccountId | None
+    interest: Interest
+    random: Callable[[], float]
+
+
+class StreamFeed:
+    """A `Feed` over SSE or WebSocket; made by `open_feed`.
+
+    Args:
+        standing: the feed's; it has its name.
+        terms: what it is made with.
+        tools: what it shares with questions.
+    """
+
+    def __init__(self, standing: Standing, terms: StreamTerms, tools: AskTools) -> None:
+        self.name: FeedName = standing.name
+        self._standing = standing
+        self._terms = terms
+        self._tools = tools
+        self._asker = Asker(standing.name, tools)
+        self._carriers: dict[int, Carrier] = {}
+        self._slots = count(1)
+        self._links = count(1)
+        self._bell = Bell()
+        self._wanted: frozenset[Topic] = frozenset()
+        self._carrier_tools = self._make_tools()
+        changeable = terms.profile.changeable
+        self._limits = PlanLimits(
+            changeable=changeable,
+            slots=planned_slots(terms.max_connections, changeable=changeable),
+            subscriptions=terms.profile.subscriptions_per_connection,
+        )
+
+    async def run(self) -> None:
+        """Keep the wanted topics subscribed until cancelled."""
+        self._standing.idle()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._tools.keeper.run)
+            nursery.start_soon(self._follow_credential)
+            while True:
+                self._apply(nursery)
+                await self._changed()
+                await trio.sleep(COLLECT_SECONDS)
+
+    async def ask(self, question: Question, deadline_seconds: float) -> Answer:
+        """Put a question to the vendor; see `Feed.ask`."""
+        return await self._asker.ask(question, deadline_seconds)
+
+    def statistics(self) -> FeedStatistics:
+        """A snapshot of the counters."""
+        links = [link for carrier in self._carriers.values() for link in carrier.links]
+        return self._standing.statistics(
+            wanted=len(self._wanted),
+            connections=tuple(link.statistics() for link in links),
+            credential=next((link.credential for link in reversed(links) if link.credential is not None), None),
+        )
+
+    def __repr__(self) -> str:
+        return f"<Feed {self.name} {self._standing.health} {self._standing.covered} topics>"
+
+    # ── planning ──
+    async def _changed(self) -> None:
+        """Return when the plan may have changed: interest, a refused topic, or one that may be tried again."""
+        with trio.move_on_at(self._standing.retry_at()):
+            await first_of(self._terms.interest.changed, self._bell.wait)
+
+    def _apply(self, nursery: trio.Nursery) -> None:
+        self._wanted = wanted = self._terms.interest.wanted()
+        tools = self._tools
+        roster = call_roll(
+            wanted - self._standing.still_refused(wanted), tools.dialect, tools.symbols, self._terms.transport
+        )
+        for topic, (code, sentence) in roster.impossible.items():
+            self._standing.refuse(topic, code, sentence)
+        slots = [Slot(number=c.number, lane=c.lane, topics=c.topics) for c in self._carriers.values()]
+        changes = plan(slots, roster.lanes, self._limits, tools.dialect.subscriptions)
+        if not any(isinstance(change, Overflow) for change in changes):
+            changes.append(Overflow(frozenset()))
+        for change in changes:
+            self._change(nursery, change)
+
+    def _change(self, nursery: trio.Nursery, change: Change) -> None:
+        match change:
+            case Open(lane, topics):
+                self._open(nursery, lane, topics)
+            case Close(number):
+                self._carriers.pop(number).close("unsubscribed")
+                if not self._carriers:
+                    self._standing.idle()
+            case Replace(number, topics):
+                self._carriers[number].carry(topics)
+            case Add(number, topics):
+                self._carriers[number].carry(self._carriers[number].topics | topics)
+            case Remove(number, topics):
+                self._carriers[number].carry(self._carriers[number].topics - topics)
+            case Overflow(topics):
+                self._standing.overflow(topics, Code.UPSTREAM_FULL, f"{self.name} has no room for more subscriptions")
+
+    def _open(self, nursery: trio.Nursery, lane: Lane, topics: frozenset[Topic]) -> None:
+        if not self._carriers:
+            self._standing.connecting()
+        number = next(self._slots)
+        carrier = self._carriers[number] = Carrier(number, lane, topics, self._carrier_tools)
+        nursery.start_soon(carrier.run)
+
+    # ── credentials ──
+    async def _follow_credential(self) -> None:
+        """Move every connection to a new credential; the keeper says when there is one."""
+        held = None
+        while True:
+            renewed = await self._tools.keeper.renewal(held)
+            if held is not None:
+                for carrier in self._carriers.values():
+                    carrier.renew()
+            held = renewed
+
+    # ── what carriers are made with ──
+    def _make_tools(self) -> CarrierTools:
+        maximum = self._terms.max_connections
+        link = LinkTools(
+            connector=self._tools.connector,
+            profile=self._terms.profile,
+            clock=self._standing.clock,
+            places=trio.Semaphore(maximum) if maximum else None,
+        )
+        return CarrierTools(
+            link=link,
+            session=self._session,
+            next_name=lambda: f"{self.name}/{next(self._links)}",
+            standing=self._standing,
+            keeper=self._tools.keeper,
+            handing_over=trio.Lock(),
+            random=self._terms.random,
+            notify=self._bell.ring,
+            another_is_live=lambda: any(carrier.ready for carrier in self._carriers.values()),
+        )
+
+    def _session(self, lane: Lane) -> Session:
+        tools, terms = self._tools, self._terms
+        asked = Asked(self.name, lane, tools.symbols, depth=terms.depth)
+        return Session(
+            asked,
+            tools.dialect.requests(asked, tools.site),
+            tools.dialect.decoder(asked),
+            profile=terms.profile,
+            account=terms.account,
+            counters=self._standing,
+        )
