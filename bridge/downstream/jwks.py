@@ -6,6 +6,7 @@ keys we have stay good. Redirects are not followed and symmetric keys (`oct`) ar
 """
 
 from collections.abc import Callable
+from contextlib import aclosing
 
 import httpx2
 import jwt
@@ -89,10 +90,11 @@ class JwksCache:
                     f"status {response.status_code}", request=response.request, response=response
                 )
             body = b""
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    raise ValueError("the key set is too big")
+            async with aclosing(response.aiter_bytes()) as chunks:
+                async for chunk in chunks:
+                    body += chunk
+                    if len(body) > MAX_BODY_BYTES:
+                        raise ValueError("the key set is too big")
         return _usable(body)
 
 

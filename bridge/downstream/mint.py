@@ -7,9 +7,7 @@ right can be measured. The token carries the key's `sub`, whatever the request s
 import hashlib
 import hmac
 
-import msgspec
-
-from bridge.dialects.contract import EndpointKind, HttpAnswer, Refusal, Request
+from bridge.dialects.contract import EndpointKind, HttpAnswer, Refusal
 from bridge.downstream.contract import Exchange, House
 from bridge.downstream.settings import ApiKey, AuthSettings
 from bridge.downstream.tokens import TokenGrant, mint_token
@@ -20,11 +18,10 @@ async def mint(house: House, exchange: Exchange) -> HttpAnswer:
     """Answer one request for a token.
 
     Raises:
-        Refusal: `unauthorized`: no such key; what the dialect says of a malformed request; `unsupported_topic` without a secret.
+        Refusal: `unauthorized`: no such key; `unsupported_topic`: no secret; what the dialect says of a malformed request.
     """
     served = exchange.served
-    request = _with_credential(exchange)
-    question = served.dialect.mint_question(request)
+    question = served.dialect.mint_question(exchange.request)
     key = find_key(house.auth, question.api_key)
     if key is None:
         raise Refusal(Code.UNAUTHORIZED, "the API key is not valid here")
@@ -32,7 +29,7 @@ async def mint(house: House, exchange: Exchange) -> HttpAnswer:
     grant = TokenGrant(sub=key.sub, ttl_seconds=ttl, topics=key.topics, accounts=key.accounts)
     token, expires = mint_token(house.auth, grant, house.clock())
     answer = served.dialect.mint_answer(
-        request,
+        exchange.request,
         token,
         expires,
         stream_url(house, exchange, EndpointKind.SSE),
@@ -69,14 +66,3 @@ def stream_url(house: House, exchange: Exchange, kind: EndpointKind) -> str:
     if kind is EndpointKind.WEBSOCKET:
         base = "ws" + base.removeprefix("http")
     return f"{base.rstrip('/')}{served.prefixes[0]}{path}"
-
-
-def _with_credential(exchange: Exchange) -> Request:
-    """Give a minting dialect the bearer credential, which a `Request` else never holds: here it may be the key."""
-    request = exchange.request
-    if not exchange.peer.tokens:
-        return request
-    if len(set(exchange.peer.tokens)) > 1:
-        raise Refusal(Code.BAD_REQUEST, "two different credentials in one request; send one")
-    headers = {**request.headers, "authorization": f"Bearer {exchange.peer.tokens[0]}"}
-    return msgspec.structs.replace(request, headers=headers)

@@ -60,11 +60,10 @@ async def state(house: House, exchange: Exchange) -> HttpAnswer:
         found = await _order(house, identity, question.order_id)
     else:
         found = await _standing(house, exchange, identity, question)
-    try:
-        answer = served.dialect.state_answer(exchange.request, StateAnswer(events=tuple(found)), served.symbols)
-    except Unspeakable as error:
-        raise Refusal(Code.UNSUPPORTED_TOPIC, f"that cannot be said here: {error}") from error
-    return conditional(exchange.request, answer)
+    answer = _spelled(exchange, found)
+    # The cursor moves with every event of the house, so what is tagged is the answer without it: hence the weak tag.
+    tagged = _spelled(exchange, [(event, house.hub.cursor(0)) for event, _ in found])
+    return conditional(exchange.request, answer, f'W/"{_digest(tagged.body)}"')
 
 
 async def instruments(house: House, exchange: Exchange) -> HttpAnswer:
@@ -79,17 +78,29 @@ async def instruments(house: House, exchange: Exchange) -> HttpAnswer:
         for name, feeds in house.instruments.items()
         if any(may_see(identity, Topic(kind, InstrumentId(name))) for kind in _VISIBLE)
     ]
-    return conditional(exchange.request, HttpAnswer(body=msgspec.json.encode({"instruments": visible}), status=200))
+    body = msgspec.json.encode({"instruments": visible})
+    return conditional(exchange.request, HttpAnswer(body=body, status=200), f'"{_digest(body)}"')
 
 
-def conditional(request: Request, answer: HttpAnswer) -> HttpAnswer:
+def conditional(request: Request, answer: HttpAnswer, tag: str) -> HttpAnswer:
     """Tag an answer, and answer 304 without a body to who has it already."""
-    tag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
-    headers = (*answer.headers, ("etag", tag), ("cache-control", "private, no-cache"), ("vary", "authorization"))
+    headers = (("etag", tag), ("cache-control", "private, no-cache"), ("vary", "authorization"))
     asked = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
-    if tag in asked or "*" in asked:
-        return HttpAnswer(body=b"", headers=headers[-3:], status=304)
-    return HttpAnswer(body=answer.body, headers=headers, status=answer.status)
+    if "*" in asked or tag.removeprefix("W/") in asked:
+        return HttpAnswer(body=b"", headers=headers, status=304)
+    return HttpAnswer(body=answer.body, headers=(*answer.headers, *headers), status=answer.status)
+
+
+def _spelled(exchange: Exchange, found: Found) -> HttpAnswer:
+    served = exchange.served
+    try:
+        return served.dialect.state_answer(exchange.request, StateAnswer(events=tuple(found)), served.symbols)
+    except Unspeakable as error:
+        raise Refusal(Code.UNSUPPORTED_TOPIC, f"that cannot be said here: {error}") from error
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:32]
 
 
 async def _standing(house: House, exchange: Exchange, identity: Identity, question: StateQuestion) -> Found:
