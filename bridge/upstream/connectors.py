@@ -7,7 +7,8 @@ from bridge.dialects.contract import Transport, TransportProfile
 from bridge.upstream.contract import Connector
 from bridge.upstream.http import HttpClient
 from bridge.upstream.sse import SseConnector
-from bridge.upstream.websocket import WebSocketTerms, open_websocket_connector
+from bridge.upstream.websocket import open_websocket_connector
+from bridge.upstream.websocket_connection import WebSocketTerms
 
 
 @asynccontextmanager

@@ -15,6 +15,8 @@ HEAD_BYTES = 16 * 1024
 ANSWER_BYTES = 256 * 1024
 """How much may come before the upgrade is accepted."""
 
+_CLOSE_FRAME = b"\x88"  # RFC 6455 §5.2: final, opcode 8; the library sends frame by frame
+
 
 class HandshakeCut(Exception):
     """The answer to the upgrade ended early. Never leaves `upstream.websocket`."""
@@ -29,6 +31,7 @@ class Line(trio.abc.Stream):
         heard_at: when bytes last came, on Trio's clock.
         received_bytes: how many bytes came.
         ended: how the peer ended it, in words; None when it did not.
+        said_goodbye: whether a close frame went out: of our own, or as the answer to the peer's.
 
     Args:
         stream: owned from now on.
@@ -40,6 +43,7 @@ class Line(trio.abc.Stream):
         self.heard_at = trio.current_time()
         self.received_bytes = 0
         self.ended: str | None = None
+        self.said_goodbye = False
         self._stream = stream
 
     def accept(self) -> None:
@@ -77,6 +81,7 @@ class Line(trio.abc.Stream):
         Raises:
             HandshakeCut: before the upgrade was accepted, when the peer broke it.
         """
+        self.said_goodbye = self.said_goodbye or data[:1] == _CLOSE_FRAME
         try:
             await self._stream.send_all(data)
         except BaseException as error:
