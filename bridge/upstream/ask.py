@@ -89,8 +89,10 @@ class Asker:
 
     async def ask(self, question: Question, deadline_seconds: float) -> Answer:
         """Put a question; `failed` past the deadline. What comes back is published already, but for bars."""
-        if question.kind is QuestionKind.ORDER:
-            question = msgspec.structs.replace(question, account=self._tools.account)
+        if question.kind is QuestionKind.ORDER and self._tools.account is None:
+            return Answer(outcome=Outcome.UNSUPPORTED)
+        if question.account not in (None, self._tools.account):
+            return Answer(outcome=Outcome.UNKNOWN)
         with trio.move_on_after(deadline_seconds):
             return await self._share(question)
         return Answer(outcome=Outcome.FAILED)
@@ -105,6 +107,8 @@ class Asker:
             ConfigError: there is no credential.
         """
         tools = self._tools
+        if question.kind is QuestionKind.ORDER:
+            question = msgspec.structs.replace(question, account=tools.account)
         credential = await tools.keeper.current()
         request = tools.dialect.question(question, tools.symbols, tools.site, credential)
         if request is None:

@@ -1,0 +1,135 @@
+"""Decides which feed serves a topic: listed instruments by their list, unlisted ones by globs and spelling. Plain and at once.
+
+A listed instrument goes to the first of its feeds that has such data; an unlisted one to the first feed whose globs match
+and whose dialect accepts the spelling, and to no other. Unlisted ids are remembered only while they are asked for, because a
+client can make up any number of them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
+
+import msgspec
+import trio
+
+from bridge.dialects.contract import Dialect, Refusal, SymbolTable, Transport
+from bridge.model import AccountId, Code, FeedName, InstrumentId, Topic, TopicKind, Want
+
+IDLE_SECONDS = 60.0
+"""An unlisted id not asked for during so long gives way to another: twice the default linger."""
+
+_ALL = (TopicKind.QUOTE, TopicKind.BOOK, TopicKind.TRADE)
+
+
+class FeedEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A feed, as far as choosing goes.
+
+    Attributes:
+        name: the feed's.
+        dialect: what it speaks.
+        symbols: the dialect's.
+        globs: which unlisted ids it may serve.
+        transport: the one it uses.
+        account: whose orders it brings; None = nobody's.
+    """
+
+    name: FeedName
+    dialect: Dialect
+    symbols: SymbolTable
+    globs: tuple[str, ...]
+    transport: Transport
+    account: AccountId | None
+
+
+class Arbiter:
+    """Chooses feeds.
+
+    Args:
+        feeds: in the configuration's order.
+        instruments: the listed ones, each with its feeds in order.
+        strict: whether only listed instruments are known.
+        max_unlisted: how many unlisted ids may be asked for within `IDLE_SECONDS`; 0 = unlimited.
+        now: seconds that only rise.
+    """
+
+    def __init__(
+        self,
+        feeds: Sequence[FeedEntry],
+        instruments: Mapping[InstrumentId, Sequence[FeedName]],
+        *,
+        strict: bool,
+        max_unlisted: int,
+        now: Callable[[], float] = trio.current_time,
+    ) -> None:
+        self._feeds = {feed.name: feed for feed in feeds}
+        self._listed = {instrument: [self._feeds[name] for name in names] for instrument, names in instruments.items()}
+        self._strict = strict
+        self._max_unlisted = max_unlisted
+        self._now = now
+        self._asked: dict[InstrumentId, float] = {}
+
+    def resolve(self, topic: Topic, accounts: Sequence[AccountId]) -> tuple[Want, ...]:
+        """Return what serves a topic as a client means it; never empty.
+
+        Args:
+            topic: `all` and scopes not yet spelled out.
+            accounts: those that the client holds.
+
+        Raises:
+            Refusal: `unknown_instrument`, `unsupported_topic`, `forbidden` (orders without an account), or `overloaded`.
+        """
+        if topic.kind is TopicKind.ORDER:
+            return self._orders(topic, accounts)
+        if topic.kind is TopicKind.STATUS:
+            return tuple(Want(Topic(TopicKind.STATUS, scope=name), name) for name in self._feeds)
+        if topic.instrument is None:
+            raise Refusal(Code.BAD_REQUEST, f"{topic} names no instrument", topic=str(topic))
+        feeds = self._feeds_of(topic, topic.instrument)
+        parts = [Topic(kind, topic.instrument) for kind in _ALL] if topic.kind is TopicKind.ALL else [topic]
+        for feed in feeds:
+            wants = tuple(Want(part, feed.name) for part in parts if _has(feed, part))
+            if wants:
+                return wants
+        names = " and ".join(f"{feed.name} over {feed.transport}" for feed in feeds)
+        raise Refusal(Code.UNSUPPORTED_TOPIC, f"{names} has no {topic.kind} of {topic.instrument}", topic=str(topic))
+
+    def _orders(self, topic: Topic, accounts: Sequence[AccountId]) -> tuple[Want, ...]:
+        wants = tuple(
+            Want(Topic(TopicKind.ORDER, scope=feed.account), feed.name)
+            for feed in self._feeds.values()
+            if feed.account is not None and feed.account in accounts
+        )
+        if not wants:
+            message = "orders need a token that holds an account of a feed of this bridge"
+            raise Refusal(Code.FORBIDDEN, message, topic=str(topic))
+        return wants
+
+    def _feeds_of(self, topic: Topic, instrument: InstrumentId) -> Sequence[FeedEntry]:
+        listed = self._listed.get(instrument)
+        if listed is not None:
+            return listed
+        for feed in () if self._strict else self._feeds.values():
+            matches = any(fnmatchcase(instrument, glob) for glob in feed.globs)
+            if matches and feed.symbols.vendor_symbol(instrument, feed.transport) is not None:
+                self._remember(topic, instrument)
+                return (feed,)
+        message = f"no feed of this bridge takes {instrument}"
+        raise Refusal(Code.UNKNOWN_INSTRUMENT, message, topic=str(topic))
+
+    def _remember(self, topic: Topic, instrument: InstrumentId) -> None:
+        """Note an unlisted id as asked for now; when there are too many, those asked for longest ago are forgotten first."""
+        now = self._now()
+        self._asked.pop(instrument, None)
+        while self._asked and self._asked[oldest := next(iter(self._asked))] <= now - IDLE_SECONDS:
+            del self._asked[oldest]
+        if self._max_unlisted and len(self._asked) >= self._max_unlisted:
+            message = f"more than {self._max_unlisted} unlisted instruments are asked for"
+            raise Refusal(Code.OVERLOADED, message, topic=str(topic), retry_after_seconds=IDLE_SECONDS)
+        self._asked[instrument] = now
+
+
+def _has(feed: FeedEntry, topic: Topic) -> bool:
+    """Whether a feed's transport carries a topic and can spell its instrument."""
+    upstream = Want(topic, feed.name).upstream
+    if feed.dialect.lane(upstream, feed.transport) is None:
+        return False
+    return topic.instrument is None or feed.symbols.vendor_symbol(topic.instrument, feed.transport) is not None
