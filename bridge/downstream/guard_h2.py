@@ -8,6 +8,7 @@ It differs from Hypercorn's own in this:
 * DATA for a request that was answered already is thrown away, its window given back;
 * WebSocket over HTTP/2 (RFC 8441) is not advertised: its close never ended the stream. Browsers then use HTTP/1.1;
 * priorities (deprecated by RFC 9113) are ignored; resets in masses end the connection (CVE-2023-44487);
+* a response that breaks off is reset (stock: its client waits for ever);
 * a draining server refuses new streams as safe to repeat, and says GOAWAY after the last.
 """
 
@@ -22,7 +23,7 @@ import h2.settings
 import trio
 from h2.errors import ErrorCodes
 from hypercorn.events import Updated
-from hypercorn.protocol.events import Body, Data, Request
+from hypercorn.protocol.events import Body, Data, Request, StreamClosed
 from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.h2 import BufferCompleteError, H2Protocol, StreamBuffer
 from hypercorn.protocol.http_stream import HTTPStream
@@ -58,6 +59,11 @@ class BoundedStreamBuffer(StreamBuffer):
     def __init__(self, event_class: type[Flag], patience_seconds: float) -> None:
         super().__init__(event_class)
         self._patience_seconds = patience_seconds
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will be pushed any more."""
+        return self._complete
 
     async def push(self, data: bytes) -> None:
         """Add a piece; waits while too much is left.
@@ -117,11 +123,18 @@ class GuardedH2(H2Protocol):
 
     async def stream_send(self, event: StreamEvent) -> None:
         """Take what a stream has for its client; a stream whose client takes nothing is reset."""
+        if isinstance(event, StreamClosed) and self._is_unfinished(event.stream_id):
+            await self._reset(event.stream_id, ErrorCodes.INTERNAL_ERROR)
         try:
             for piece in _pieces(event):
                 await super().stream_send(piece)
         except PeerStalledError:
             await self._reset(event.stream_id, ErrorCodes.CANCEL)
+
+    def _is_unfinished(self, stream_id: int) -> bool:
+        """Whether the app ended in the middle of its response."""
+        buffer = self.stream_buffers.get(stream_id)
+        return isinstance(buffer, BoundedStreamBuffer) and not buffer.ended
 
     async def _reset(self, stream_id: int, code: ErrorCodes) -> None:
         with contextlib.suppress(h2.exceptions.ProtocolError):
