@@ -46,6 +46,7 @@ from bridge.model import (
     Verdict,
 )
 from bridge.upstream.settings import FeedSettings
+from tests.test_architecture import MAY_IMPORT
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -265,8 +266,6 @@ def test_every_decision_has_its_five_parts():
 
 
 def test_the_import_table_in_the_docs_is_the_one_that_is_held():
-    from tests.test_architecture import MAY_IMPORT
-
     rows = re.findall(
         r"^\| ((?:`\w+`(?:, )?)+) \| (.+?) \|$", (ROOT / "docs/explanation/architecture.md").read_text(), re.MULTILINE
     )

@@ -1,56 +1,60 @@
-"""The names that others may rely on: the model's, the dialects' contract's, the tapes', the configuration's."""
+"""The names that others may rely on. A change here is a change that users see, and goes into the CHANGELOG."""
 
 import importlib
+from importlib.metadata import version
 
 import pytest
 
 import bridge
+from bridge import errors
 
 FACES = {
-    "bridge.model": 45,
-    "bridge.dialects.contract": 45,
-    "bridge.tape": 4,
-    "bridge.config": 6,
+    "bridge.model": """
+        AccountId Bar BookDelta BookLevel BookReplacement BookSnapshot Cause Code Covered FeedHealth
+        FeedName FeedStatus Gap Goaway InstrumentId Interval Levels LogEvent MICROSECONDS MILLISECONDS
+        MarketEvent OrderUpdate Problem QUOTE_FIELDS Quote QuotePatch Retry SECONDS Side Stream Topic
+        TopicKind TopicRefused Trade Uncovered UnixNanos UpstreamEvent Verdict Want decimal_text exact
+        rfc3339 topic_of unix_nanos
+    """,
+    "bridge.dialects.contract": """
+        Action Answer Asked ClientLimits Conversation Credential CredentialEnding Decoder Dialect Encoder
+        EncoderOptions Endpoint EndpointKind Frame Heartbeat HttpAnswer HttpRequest Lane Message Mint
+        Outcome Profile Question QuestionKind Ready Refusal Refused Renew Reply Request Requests Signal Site
+        Spelling StateAnswer StateQuestion Subscribe SubscriptionsLost SymbolTable Transport
+        TransportProfile Unknown Unsubscribe VendorError
+    """,
+    "bridge.tape": """
+        Tape TapeEvent generate read_tape
+    """,
+    "bridge.config": """
+        BrokerSettings Config Listed effective load_config parse_config
+    """,
+    "bridge.errors": """
+        BridgeError ConfigError SubscriberProtocolError TransportLost Unspeakable VendorProtocolError VendorRefused
+    """,
 }
-"""Module → how many names it gives away; a change here is a change that users see, and goes into the CHANGELOG."""
 
 
 @pytest.mark.parametrize("name", FACES)
-def test_a_face_gives_away_exactly_its_names(name):
+def test_a_module_gives_away_exactly_its_names(name):
     module = importlib.import_module(name)
-    assert len(module.__all__) == len(set(module.__all__))
-    assert all(hasattr(module, each) for each in module.__all__)
-    public = {each for each in vars(module) if not each.startswith("_") and each in module.__all__}
-    assert public == set(module.__all__)
-    assert len(module.__all__) == FACES[name]
+    given = getattr(module, "__all__", None) or [k for k, v in vars(module).items() if isinstance(v, type)]
+    assert sorted(given) == sorted(FACES[name].split())
+    assert all(hasattr(module, each) for each in given)
 
 
 @pytest.mark.parametrize("name", FACES)
-def test_everything_given_away_says_what_it_is(name):
+def test_every_class_given_away_says_what_it_is(name):
     module = importlib.import_module(name)
-    for each in module.__all__:
+    for each in FACES[name].split():
         thing = getattr(module, each)
         if isinstance(thing, type):
             assert thing.__doc__, f"{name}.{each}"
 
 
-def test_the_version_is_one():
-    from importlib.metadata import version
-
+def test_the_installed_version_is_the_packages_own():
     assert version("feedbridge") == bridge.__version__
 
 
-def test_the_errors_say_whose_fault_it_is():
-    from bridge import errors
-
-    ours = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, Exception)]
-    assert {e.__name__ for e in ours} == {
-        "BridgeError",
-        "ConfigError",
-        "VendorProtocolError",
-        "VendorRefused",
-        "TransportLost",
-        "SubscriberProtocolError",
-        "Unspeakable",
-    }
-    assert all(issubclass(e, errors.BridgeError) for e in ours)
+def test_every_error_of_ours_is_a_bridge_error():
+    assert all(issubclass(getattr(errors, name), errors.BridgeError) for name in FACES["bridge.errors"].split())
