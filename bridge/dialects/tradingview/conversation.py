@@ -32,7 +32,18 @@ from bridge.dialects.tradingview.requests import (
     read_timeframe,
 )
 from bridge.dialects.tradingview.symbols import TIMEFRAMES, from_client
-from bridge.model import MILLISECONDS, Code, Goaway, Interval, Problem, Stream, Topic, TopicKind, UnixNanos
+from bridge.model import (
+    MILLISECONDS,
+    Code,
+    Goaway,
+    InstrumentId,
+    Interval,
+    Problem,
+    Stream,
+    Topic,
+    TopicKind,
+    UnixNanos,
+)
 
 CLIENT_ID_LENGTH = 12
 """Characters of the greeting's `clientId` behind its prefix `sse_` or `ws_` (VENDORS §1.3)."""
@@ -247,9 +258,9 @@ class TradingViewConversation:
         return (HEARTBEAT,) if self._transport is Transport.SSE else ()
 
     def _subject(self, topic: str | None) -> str | None:
-        if topic is None or ":" not in topic:
-            return None
-        return self._symbol(Topic.parse(topic))
+        """Spell the instrument that a problem is about; None when it is about none."""
+        instrument = InstrumentId((topic or "").partition(":")[2])
+        return self._symbols.vendor_symbol(instrument, self._transport) or instrument or None
 
     def _lose(self, topic: str | None) -> None:
         """A topic left the stream: it leaves its subscriptions too, and an empty one is none."""

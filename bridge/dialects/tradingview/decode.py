@@ -288,5 +288,5 @@ def _refused(topic: Topic, body: m.ErrorBody) -> Refused | VendorError:
 
 def _past(fact: _Fact, data: bytes, topic: Topic) -> Said:
     state = m.read_bars_state(data)
-    candles = ([] if state.current is None else [state.current]) + list(state.history)
-    return _oldest_first([_bar(fact, m.read_candle(bytes(candle)), topic) for candle in candles])
+    candles = [bytes(candle) for candle in (state.current, *state.history)]
+    return _oldest_first([_bar(fact, m.read_candle(candle), topic) for candle in candles if candle != b"null"])

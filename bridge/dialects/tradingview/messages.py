@@ -88,9 +88,9 @@ class QuoteState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BarsState(msgspec.Struct, frozen=True, kw_only=True):
-    """A REST answer's `data` for candles: the open one, and those before, newest first."""
+    """A REST answer's `data` for candles: the open one, which may be null or absent, and those before, newest first."""
 
-    current: Raw | None = None
+    current: Raw = Raw(b"null")
     history: tuple[Raw, ...] = ()
 
 
