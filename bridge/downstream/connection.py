@@ -12,6 +12,7 @@ The tasks of a stream, all in one nursery that ends with the first of them that 
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 import structlog
 import trio
@@ -154,10 +155,11 @@ class StreamConnection:
                 async with trio.open_nursery() as nursery:
                     self._tasks = nursery.cancel_scope
                     nursery.start_soon(self._deadline.run)
-                    await self._outlet.open()
-                    nursery.start_soon(self._keep_time)
-                    nursery.start_soon(self._read_until_gone, read)
-                    await self.writer.run()
+                    with suppress(trio.BrokenResourceError, trio.ClosedResourceError):  # the client is gone
+                        await self._outlet.open()
+                        nursery.start_soon(self._keep_time)
+                        nursery.start_soon(self._read_until_gone, read)
+                        await self.writer.run()
                     nursery.cancel_scope.cancel()
             finally:
                 if self.writer.subscription is not None:

@@ -126,6 +126,11 @@ class Client:
     def ended(self) -> bool:
         return any(message.get("more_body") is False for message in self.sent)
 
+    async def opened(self) -> "Client":
+        """Return once the stream has begun."""
+        await self.until(lambda: self.of("stream"))
+        return self
+
     async def until(self, ready: Callable[[], object], seconds: float = 3_600) -> None:
         """Return once `ready()` after something was sent."""
         with trio.fail_after(seconds):
