@@ -270,7 +270,7 @@ class Carrier:
         self._last_event_id = link.last_event_id or self._last_event_id
         if link is self._voice.speaking:
             self._tools.standing.losses += link is self._live
-            self._voice.cover(str(link.end))
+            self._voice.lose(str(link.end))
 
     def _decline(self, said: Declined) -> None:
         self.topics -= {said.topic}

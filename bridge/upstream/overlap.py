@@ -95,6 +95,10 @@ class Overlap:
         """The vendor confirmed the new connection."""
         self._tally.confirmed(now)
 
+    def ended(self, now: float) -> None:
+        """The old connection ended before the switch: what the new one received since then only the new one saw."""
+        self._tally.ended(now)
+
     # ── the switch and after ──
     def switch(self, now: float) -> list[UpstreamEvent]:
         """The old connection has ended; return what of the new one's is to be published, in order."""

@@ -80,6 +80,12 @@ class Voice:
         for event in overlap.finish():
             self._standing.publish(event)
 
+    def lose(self, reason: str) -> None:
+        """The speaking link ended by itself; the incoming one, if there is one, may follow it yet."""
+        if self._overlap is not None and self.incoming is not None:
+            self._overlap.ended(trio.current_time())
+        self.cover(reason)
+
     def fall_silent(self, reason: str) -> None:
         """Nobody speaks any more."""
         self.speaking = self.incoming = self._overlap = None
