@@ -6,6 +6,7 @@ them, so a reader takes both.
 """
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import NamedTuple, cast
 
 import msgspec
@@ -107,8 +108,8 @@ class BookMessage(Asset, frozen=True, kw_only=True, rename="camel"):
             feed=origin.feed,
             ts_recv=origin.ts_recv,
             ts_event=self.time(),
-            bids=_levels(self.bids, whole=True),
-            asks=_levels(self.asks, whole=True),
+            bids=_levels(map(msgspec.structs.astuple, self.bids), whole=True),
+            asks=_levels(map(msgspec.structs.astuple, self.asks), whole=True),
         )
 
 
@@ -189,11 +190,8 @@ class ErrorMessage(msgspec.Struct, frozen=True, kw_only=True):
     status: int | None = None
 
 
-class Pair(NamedTuple):
-    """A WebSocket book level, `[price, size]`."""
-
-    price: Number
-    size: Number
+Pair = tuple[Number, Number]
+"""A WebSocket book level, `[price, size]`."""
 
 
 class Stamped(msgspec.Struct, frozen=True, kw_only=True):
@@ -287,10 +285,12 @@ read_ws_nested = reader(WsNested)
 read_object = reader(dict[str, msgspec.Raw])
 
 
-def _levels(levels: Iterable[LevelMessage | Pair], *, whole: bool) -> Levels:
-    """Read levels; a whole book has none of size 0, which a change has where a level is gone."""
-    read = tuple(BookLevel(level.price, level.size) for level in levels if level.size or not whole)
-    if any(level.size < 0 for level in read):
+def _levels(pairs: Iterable[tuple[Decimal, ...]], *, whole: bool) -> Levels:
+    """Read (price, size) pairs; a whole book has none of size 0, which a change has where a level is gone."""
+    levels = tuple(map(BookLevel._make, pairs))
+    if any([size < 0 for _, size in levels]):  # noqa: C419 - a list is faster, and books are long
         msg = "a level's size is below 0"
         raise ValueError(msg)
-    return read
+    if whole and not all([size for _, size in levels]):  # noqa: C419 - likewise
+        return tuple(level for level in levels if level.size)
+    return levels
