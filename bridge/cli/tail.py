@@ -144,7 +144,7 @@ async def tail(following: Following, view: View) -> int:
         async def redraw() -> None:
             while True:
                 await trio.sleep(REDRAW_SECONDS)
-                view.refresh()
+                view.redraw()
 
         nursery.start_soon(interrupted)
         nursery.start_soon(redraw)
@@ -202,7 +202,7 @@ class Follower:
         self._failures = min(self._failures + 1, 10)
         seconds = random.random() * ceiling if back.seconds is None else back.seconds  # noqa: S311 - jitter
         self._view.notice(f"{back.why}; coming back in {seconds:.1f} s")
-        self._view.refresh()
+        self._view.flush()
         await trio.sleep(seconds)
 
     async def _connection(self, client: httpx2.AsyncClient) -> None:
@@ -236,7 +236,7 @@ class Follower:
                 self._last_event_id = parser.last_event_id
             if parser.retry_ms is not None:
                 self._first_wait = parser.retry_ms / 1_000
-            self._view.refresh()
+            self._view.flush()
         raise ComeBack("the stream ended")
 
     def _take(self, said: SseMessage) -> bool:
@@ -257,6 +257,6 @@ class Follower:
         if self._left is not None and event.get("type") not in self._uncounted:
             self._left -= 1
             if self._left == 0:
-                self._view.refresh()
+                self._view.flush()
                 return False
         return True

@@ -36,8 +36,12 @@ class View(Protocol):
         """Say something about the stream, in one sentence."""
         ...
 
-    def refresh(self) -> None:
-        """Bring out what is new; called after each batch and a few times a second."""
+    def flush(self) -> None:
+        """The end of a batch of events."""
+        ...
+
+    def redraw(self) -> None:
+        """Called a few times a second."""
         ...
 
 
@@ -45,7 +49,7 @@ class Lines:
     """JSON lines, one an event.
 
     Args:
-        out: where to; flushed on each refresh that has something new.
+        out: where to.
     """
 
     def __init__(self, out: BinaryIO) -> None:
@@ -61,11 +65,14 @@ class Lines:
         """Write to stderr."""
         print(f"feedbridge: {printable(text)}", file=sys.stderr, flush=True)
 
-    def refresh(self) -> None:
-        """Flush."""
+    def flush(self) -> None:
+        """Let the reader have what is new."""
         if self._fresh:
             self._fresh = False
             self._out.flush()
+
+    def redraw(self) -> None:
+        """Nothing: lines are not drawn again."""
 
 
 class Row:
@@ -102,7 +109,7 @@ class Row:
 
 
 class LiveTable:
-    """One row a topic, newest values, redrawn only when `refresh` is called. A context manager.
+    """One row a topic with its newest values. A context manager.
 
     Args:
         console: the terminal.
@@ -119,7 +126,7 @@ class LiveTable:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.refresh()
+        self.redraw()
         self._live.stop()
 
     def show(self, event: Event, data: bytes) -> None:
@@ -138,8 +145,11 @@ class LiveTable:
         self._notices.append(f"{time.strftime('%H:%M:%S')}  {text}")
         self._fresh = True
 
-    def refresh(self) -> None:
-        """Redraw when something is new."""
+    def flush(self) -> None:
+        """Nothing: however many events come, the table is drawn a few times a second."""
+
+    def redraw(self) -> None:
+        """Draw when something is new."""
         if self._fresh:
             self._live.update(self.render(), refresh=True)
             self._fresh = False
@@ -156,7 +166,7 @@ class LiveTable:
                 summary(row),
                 event.get("feed", ""),
                 str(row.count),
-                event.get("ts_recv", "")[11:23],
+                str(event.get("ts_recv", ""))[11:23],
             )
             table.add_row(*(Text(printable(str(cell))) for cell in cells))
         return Group(table, *(Text(printable(notice), style="yellow") for notice in self._notices))
@@ -185,7 +195,7 @@ def summary(row: Row) -> str:
     tell = _SUMMARIES.get(str(row.event.get("type")))
     try:
         return "" if tell is None else tell(row)
-    except (KeyError, InvalidOperation):
+    except (KeyError, TypeError, ValueError, InvalidOperation):  # not as the contract says, and not worth dying for
         return "?"
 
 
@@ -213,7 +223,8 @@ def sentence(event: Event) -> str | None:
     match event.get("type"):
         case "gap":
             fate = "repaired" if event.get("repaired") else "lost"
-            topics = ", ".join(map(str, event.get("topics", ())))
+            told = event.get("topics")
+            topics = ", ".join(map(str, told)) if isinstance(told, list) else told
             return (
                 f"gap in {topics}: {fate}, from {event.get('from')} to {event.get('to')} (cause: {event.get('cause')})"
             )
