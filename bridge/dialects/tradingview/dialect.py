@@ -239,13 +239,20 @@ def _minted(body: bytes) -> Credential:
     """
     try:
         told = msgspec.json.decode(body, type=_Minted)
-        end = _claims(told.token).exp if told.expires_at is None else told.expires_at
-        expires = None if end is None else moment(Decimal(end))
+        expires = _token_end(told.token) if told.expires_at is None else moment(Decimal(told.expires_at))
     except MALFORMED as error:
         raise VendorProtocolError(f"a token answer that cannot be read: {error}") from None
     if not told.token:
         raise VendorProtocolError("a token answer with an empty token")
     return Credential(token=told.token, expires_at=expires, sse_url=told.sse_url, websocket_url=told.ws_url)
+
+
+def _token_end(token: str) -> UnixNanos | None:
+    end = _claims(token).exp
+    try:
+        return None if end is None else moment(Decimal(end))
+    except ValueError:
+        return None  # a moment beyond all calendars: as good as none
 
 
 def _claims(token: str) -> _Claims:
