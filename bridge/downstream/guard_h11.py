@@ -59,8 +59,8 @@ class GuardedH11(H11Protocol):
     async def _take(self, event: object) -> bool:
         """Handle one event of h11's; False when there is nothing more to do until bytes come or the request ends."""
         if isinstance(event, h11.Request):
+            await self._check_protocol(event)  # before it counts as a request: HTTP/2's preface is none
             await self.send(Updated(idle=False))
-            await self._check_protocol(event)
             await self._create_stream(event)
         elif event is h11.PAUSED:
             if len(self.connection.trailing_data[0]) > MAX_PIPELINED_BYTES:

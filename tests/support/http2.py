@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import h2.config
 import h2.connection
 import h2.events
+import h2.settings
 import trio
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -24,14 +25,21 @@ class Http2Client:
         stream: a connected byte stream (TLS already done, if any).
         lax: whether to send headers that HTTP/2 forbids.
         acknowledge: whether to open the window for what was received.
+        window: how much of each stream the server may send at first; None = the standard's 65,535 bytes.
     """
 
-    def __init__(self, stream: trio.abc.Stream, *, lax: bool = False, acknowledge: bool = True) -> None:
+    def __init__(
+        self, stream: trio.abc.Stream, *, lax: bool = False, acknowledge: bool = True, window: int | None = None
+    ) -> None:
         self.stream = stream
         self.acknowledge = acknowledge
         self.connection = h2.connection.H2Connection(
             h2.config.H2Configuration(client_side=True, header_encoding=None, validate_outbound_headers=not lax)
         )
+        if window is not None:
+            self.connection.local_settings = h2.settings.Settings(
+                client=True, initial_values={h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window}
+            )
         self.events: list[h2.events.Event] = []
         self.ended = False
 
