@@ -1,0 +1,112 @@
+import json
+
+import pytest
+
+from bridge.dialects.contract import EncoderOptions, Message, SymbolTable, Transport
+from bridge.dialects.loader import load_dialect
+from bridge.downstream.codec import UNENCODED_COST_BYTES, Codec, Codecs, framed, texts
+from bridge.errors import Unspeakable
+from bridge.hub.contract import Publication
+from bridge.hub.hub import Bound
+from bridge.model import BookDelta, BookLevel, BookSnapshot, InstrumentId, Topic, TopicRefused, Want, exact
+from tests.support.asgi import FEED, START, Bench
+
+PLAIN = EncoderOptions()
+EXTRA = EncoderOptions(extra=True)
+
+
+def codec(transport: Transport, dialect: str = "canonical") -> Codec:
+    loaded = load_dialect(dialect)
+    return Codec(loaded, SymbolTable(loaded.spelling, {}), transport, PLAIN)
+
+
+def levels(*pairs: tuple[str, str]) -> tuple[BookLevel, ...]:
+    return tuple(BookLevel(exact(price), exact(size)) for price, size in pairs)
+
+
+def published(bench: Bench) -> Publication:
+    (want,) = bench.house.resolve(Topic.parse("trade:BTC-USD"), ())
+    bench.hub.lease([want], 60)
+    bench.trade("1.50")
+    return bench.hub.recent(want, 1)[0]
+
+
+def test_messages_are_framed_as_their_transport_wants_them():
+    messages = [Message(b'{"a":1}', "quote", "e-1"), Message(b"", comment="alive"), Message(b"{}")]
+    assert framed(Transport.SSE, messages) == b'id: e-1\nevent: quote\ndata: {"a":1}\n\n: alive\n\ndata: {}\n\n'
+    assert framed(Transport.WEBSOCKET, messages) == b'{"a":1}\n{}\n'
+    assert texts(framed(Transport.WEBSOCKET, messages)) == [b'{"a":1}', b"{}"]
+    assert texts(b"") == []
+
+
+async def test_bytes_are_made_once_for_all_who_share_them(autojump_clock):
+    bench = Bench()
+    publication = published(bench)
+    stream, socket = codec(Transport.SSE), codec(Transport.WEBSOCKET)
+    first = stream.encode(publication, bench.hub)
+    assert stream.encode(publication, bench.hub) is first
+    assert stream.cost(publication, bench.hub) == len(first)
+    assert socket.encode(publication, bench.hub) != first
+    assert (stream.statistics().encoded, socket.statistics().encoded) == (1, 1)
+    assert json.loads(texts(socket.encode(publication, bench.hub))[0])["price"] == "1.50"
+
+
+async def test_one_codec_serves_all_with_the_same_options(autojump_clock):
+    codecs, dialect = Codecs(), load_dialect("canonical")
+    symbols = SymbolTable(dialect.spelling, {})
+    one = codecs.of(dialect, symbols, Transport.SSE, PLAIN)
+    assert codecs.of(dialect, symbols, Transport.SSE, PLAIN) is one
+    assert codecs.of(dialect, symbols, Transport.SSE, EXTRA) is not one
+    assert codecs.of(dialect, symbols, Transport.WEBSOCKET, PLAIN) is not one
+    assert [(row.transport, row.extra) for row in codecs.statistics()] == [
+        ("sse", False),
+        ("sse", True),
+        ("websocket", False),
+    ]
+
+
+async def test_what_a_dialect_cannot_say_is_left_out_and_counted_once(autojump_clock, monkeypatch):
+    bench = Bench()
+    publication = published(bench)
+    one = codec(Transport.SSE)
+
+    class Speechless:
+        def encode(self, event, cursor, *, whole):
+            raise Unspeakable("no word")
+
+    monkeypatch.setattr(one, "_encoder", Speechless())
+    assert one.encode(publication, bench.hub) == one.encode(publication, bench.hub) == b""
+    assert (one.statistics().encoded, one.statistics().unspeakable) == (0, 1)
+
+
+async def test_a_refused_topic_has_no_bytes_but_a_cost(autojump_clock):
+    bench = Bench()
+    event = TopicRefused(feed=FEED, topic=Topic.parse("quote:X"), code="forbidden", message="no", ts_recv=START)
+    one = codec(Transport.SSE)
+    assert one.encode(Publication(1, event), bench.hub) == b""
+    assert one.cost(Publication(1, event), bench.hub) == UNENCODED_COST_BYTES
+
+
+@pytest.mark.parametrize(("transport", "whole"), [(Transport.SSE, True), (Transport.WEBSOCKET, False)])
+async def test_where_books_are_said_whole_a_change_is_the_book_as_it_stands(autojump_clock, transport, whole):
+    bench = Bench()
+    want = Want(Topic.parse("book:BTC"), FEED)
+    follower = bench.hub.open([want], None, Bound(pending_bytes=10_000, cost=lambda _: 1, wake=lambda: None))
+    bench.cover("book:BTC")
+    common = {"instrument": InstrumentId("BTC"), "feed": FEED, "ts_recv": bench.clock(), "ts_event": START}
+    bench.hub.publish(BookSnapshot(bids=levels(("10", "1"), ("9", "2")), asks=levels(("11", "3")), **common))
+    bench.hub.publish(BookDelta(bids=levels(("10", "0")), asks=(), **common))
+    bench.hub.publish(BookDelta(bids=(), asks=levels(("12", "4")), **common))
+    first, second = (one for one in follower.take() if isinstance(one.event, BookDelta))
+    one = codec(transport, "liquidity")
+    assert one.collapses(first.event) is whole
+    said = one.encode(first, bench.hub)
+    assert one.encode(first, bench.hub) is said
+    if whole:
+        data = json.loads(said.split(b"data: ")[1])
+        assert [level["price"] for level in data["bids"]] == [9]
+        assert [level["price"] for level in data["asks"]] == [11, 12], "as it stands now, not as it stood then"
+        assert one.cost(second, bench.hub) == UNENCODED_COST_BYTES
+    else:
+        data = json.loads(texts(said)[0])
+        assert (data["type"], data["bids"], data["asks"]) == ("orderbook_update", [[10, 0]], [])

@@ -1,0 +1,90 @@
+import hashlib
+import json
+
+import msgspec
+import pytest
+
+from bridge.dialects.contract import Refusal
+from bridge.downstream.contract import Peer, User
+from bridge.downstream.mint import find_key, mint, stream_url
+from bridge.downstream.settings import ApiKey, AuthSettings, ListenSettings
+from bridge.model import Code
+from tests.support.asgi import SECRET, START, Bench, open_bench
+
+SECONDS = 1_000_000_000
+KEYS = (
+    ApiKey(sub="alice", key="key-of-alice", ttl_seconds=600, topics=("quote:*",), accounts=("lq/acme",)),
+    ApiKey(sub="bob", sha256=hashlib.sha256(b"key-of-bob").hexdigest().upper()),
+    ApiKey(sub="nobody"),
+)
+AUTH = AuthSettings(secret=SECRET, api_keys=KEYS, default_topics=("trade:*",))
+
+
+@pytest.mark.parametrize(
+    ("shown", "sub"),
+    [
+        ("key-of-alice", "alice"),
+        ("key-of-bob", "bob"),
+        ("key-of-", None),
+        ("", None),
+        ("\udce4", None),
+        ("x" * 9_999, None),
+    ],
+)
+def test_a_key_is_found_by_its_text_or_its_hash(shown, sub):
+    found = find_key(AUTH, shown)
+    assert (found and found.sub) == sub
+
+
+async def asked(bench: Bench, key: str, body: bytes = b"{}"):
+    exchange = bench.exchange("mint", headers={"x-rapidapi-key": key, "host": "bridge:8080"}, body=body)
+    return await mint(bench.house, exchange)
+
+
+async def test_a_key_mints_a_token_of_its_own_user_for_no_longer_than_it_may(autojump_clock):
+    async with open_bench(auth=AUTH, dialect="tradingview") as (bench, _):
+        answer = await asked(bench, "key-of-alice", b'{"userId":"root"}')
+        minted = json.loads(answer.body)
+        identity = await bench.gate.identify(Peer(address="a", tokens=(minted["token"],)))
+        assert identity.user == User("alice")
+        assert (identity.topics, identity.accounts) == (("quote:*",), ("lq/acme",))
+        assert identity.expires == START + 600 * SECONDS
+        assert minted["sseUrl"] == "http://bridge:8080/sse/stream"
+        assert minted["wsUrl"] == "ws://bridge:8080/ws"
+        assert dict(answer.headers)["cache-control"] == "no-store"
+
+
+async def test_a_key_without_topics_gets_the_default_ones(autojump_clock):
+    async with open_bench(auth=AUTH, dialect="tradingview") as (bench, _):
+        minted = json.loads((await asked(bench, "key-of-bob")).body)
+        identity = await bench.gate.identify(Peer(address="a", tokens=(minted["token"],)))
+        assert (identity.user.subject, identity.topics) == ("bob", ("trade:*",))
+
+
+async def test_an_unknown_key_is_unauthorized_and_stands_in_no_error(autojump_clock):
+    async with open_bench(auth=AUTH, dialect="tradingview") as (bench, _):
+        with pytest.raises(Refusal) as caught:
+            await asked(bench, "key-of-mallory")
+        assert caught.value.code is Code.UNAUTHORIZED
+        assert "mallory" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("public_url", "prefix", "kind", "url"),
+    [
+        (None, "", "sse", "https://bridge.corp:8443/sse/stream"),
+        (None, "/tradingview", "websocket", "wss://bridge.corp:8443/tradingview/ws"),
+        ("https://public.corp/", "/tradingview", "sse", "https://public.corp/tradingview/sse/stream"),
+        ("http://public.corp", "", "websocket", "ws://public.corp/ws"),
+    ],
+)
+async def test_the_urls_told_are_those_a_client_can_use(autojump_clock, public_url, prefix, kind, url):
+    async with open_bench(auth=AUTH, dialect="tradingview") as (bench, _):
+        exchange = bench.exchange("mint", headers={"host": "bridge.corp:8443"})
+        served = msgspec.structs.replace(exchange.served, prefixes=(prefix,))
+        peer = Peer(address="a", scheme="https")
+        exchange = msgspec.structs.replace(exchange, served=served, peer=peer)
+        object.__setattr__(bench.house, "listen", ListenSettings(public_url=public_url))
+        assert (
+            stream_url(bench.house, exchange, next(e.kind for e in served.dialect.endpoints if e.kind == kind)) == url
+        )
