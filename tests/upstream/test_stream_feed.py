@@ -7,15 +7,23 @@ import pytest
 import trio
 
 from bridge.dialects.contract import (
+    Credential,
+    CredentialEnding,
+    Refused,
+    SubscriptionsLost,
     Transport,
+    Unknown,
 )
+from bridge.errors import TransportLost, VendorProtocolError, VendorRefused
 from bridge.model import (
+    Code,
     Covered,
     FeedHealth,
     FeedStatus,
     InstrumentId,
     Topic,
     TopicKind,
+    TopicRefused,
     Trade,
     Uncovered,
 )
@@ -143,3 +151,271 @@ async def test_a_lost_session_is_uncovered_reconnected_and_subscribed_again(vend
         assert house.health()[-1] is FeedHealth.LIVE
         assert vendor.subscribed() == {"trade:A": 1, "trade:B": 1}
         assert house.feed.statistics().losses == 1
+
+
+async def test_a_vendor_that_is_down_from_the_start_is_tried_again_and_again(vendor, autojump_clock):
+    vendor.refusals.extend(TransportLost("nobody there") for _ in range(6))
+    async with running(House(vendor, A)) as house:
+        await trio.sleep(300)
+        assert house.health() == [
+            FeedHealth.CONNECTING,
+            FeedHealth.CONNECTING,
+            FeedHealth.CONNECTING,
+            FeedHealth.DOWN,
+            FeedHealth.LIVE,
+        ]
+        assert house.of(FeedStatus)[3].reason == "nobody there"
+        assert house.covered() == {A}
+        assert house.feed.statistics().retries == 6
+
+
+async def test_a_vendor_that_asks_us_to_stay_away_is_left_alone_for_as_long(vendor, autojump_clock):
+    vendor.refusals.append(VendorRefused(429, "slow down", retry_after_seconds=120))
+    async with running(House(vendor, A)):
+        await trio.sleep(119)
+        assert vendor.opened == 0
+        await trio.sleep(5)
+        assert vendor.opened == 1
+
+
+async def test_beyond_the_vendors_limits_topics_are_refused_as_full_until_there_is_room(autojump_clock):
+    vendor = FakeVendor(Transport.SSE, max_connections=3, subscriptions_per_connection=2)
+    topics = [Topic(TopicKind.TRADE, InstrumentId(f"I{n}")) for n in range(6)]
+    async with running(House(vendor, *topics[:4])) as house:
+        await trio.sleep(5)
+        house.interest.set(*topics)
+        await trio.sleep(5)
+        refused = house.of(TopicRefused)
+        assert {event.topic for event in refused} == set(topics[4:])
+        assert {event.code for event in refused} == {Code.UPSTREAM_FULL}
+        assert house.covered() == set(topics[:4])
+        house.interest.set(*topics[1:5])
+        await trio.sleep(10)
+        assert house.covered() == set(topics[1:5])
+        assert len(house.of(TopicRefused)) == 2
+        assert vendor.most <= 3
+
+
+async def test_a_topic_that_the_vendor_refuses_leaves_the_others_alone_and_is_tried_again_later(vendor, autojump_clock):
+    async with running(House(vendor, A, B)) as house:
+        await trio.sleep(1)
+        vendor.say(Refused(B, Code.UNKNOWN_INSTRUMENT, "no such thing"))
+        await trio.sleep(30)
+        assert [(event.topic, event.code) for event in house.of(TopicRefused)] == [(B, Code.UNKNOWN_INSTRUMENT)]
+        assert house.covered() == {A}
+        assert vendor.opened == 1
+        assert house.feed.statistics().refused == 1
+        await trio.sleep(40)
+        assert house.covered() == {A, B}
+        assert all(A not in event.topics for event in house.of(Uncovered))
+
+
+async def test_a_hand_over_refused_for_one_new_topic_refuses_that_topic_and_keeps_the_old_connection(autojump_clock):
+    vendor = FakeVendor(Transport.SSE)
+    async with running(House(vendor, A)) as house:
+        await trio.sleep(1)
+        vendor.refusals.append(VendorRefused(400, "Invalid parameters"))
+        house.interest.set(A, B)
+        await trio.sleep(20)
+        assert [event.topic for event in house.of(TopicRefused)] == [B]
+        assert house.covered() == {A}
+        assert vendor.opened == 1
+        assert house.health()[-1] is FeedHealth.LIVE
+
+
+async def test_a_hand_over_that_fails_keeps_the_old_connection_and_is_tried_again(autojump_clock):
+    vendor = FakeVendor(Transport.SSE)
+    async with running(House(vendor, A)) as house:
+        await trio.sleep(1)
+        vendor.refusals.extend([TransportLost("busy"), TransportLost("busy")])
+        house.interest.set(A, B)
+        for number in range(100):
+            vendor.say(trade(A, number))
+            await trio.sleep(0.1)
+        assert house.trades() == [f"A{number}" for number in range(100)]
+        assert house.of(Uncovered) == []
+        assert house.covered() == {A, B}
+
+
+async def test_an_old_connection_lost_in_the_middle_of_a_hand_over_is_followed_by_the_new_one(autojump_clock):
+    vendor = FakeVendor(Transport.SSE)
+    async with running(House(vendor, A)) as house:
+        await trio.sleep(1)
+        house.interest.set(A, B)
+        await trio.sleep(0.5)
+        old, new = vendor.connections
+        new.say(trade(A, 1))
+        old.lose()
+        await trio.sleep(0.5)
+        assert vendor.connections == [new]
+        assert house.trades() == ["A1"]
+        assert house.of(Uncovered) == []
+        assert house.covered() == {A, B}
+
+
+async def test_hand_overs_are_made_one_at_a_time_within_the_vendors_connections(autojump_clock):
+    vendor = FakeVendor(Transport.SSE, max_connections=4, subscriptions_per_connection=2)
+    topics = [Topic(TopicKind.TRADE, InstrumentId(f"I{n}")) for n in range(9)]
+    async with running(House(vendor, *topics[:6])) as house:
+        await trio.sleep(2)
+        assert len(vendor.connections) == 3
+        house.interest.set(topics[0], topics[2], topics[4], *topics[6:])
+        await trio.sleep(20)
+        assert (vendor.most, vendor.opened, len(vendor.connections)) == (4, 6, 3)
+        assert house.covered() == {topics[0], topics[2], topics[4], *topics[6:]}
+
+
+async def test_without_a_connection_to_spare_the_old_one_is_closed_first_and_the_break_declared(autojump_clock):
+    vendor = FakeVendor(Transport.SSE, max_connections=1)
+    async with running(House(vendor, A)) as house:
+        await trio.sleep(1)
+        house.interest.set(A, B)
+        await trio.sleep(5)
+        assert (vendor.most, vendor.opened) == (1, 2)
+        assert [event.topics for event in house.of(Uncovered)] == [(A,)]
+        assert house.covered() == {A, B}
+
+
+class Keeper:
+    """A keeper whose tokens a test makes."""
+
+    problem = None
+
+    def __init__(self) -> None:
+        self.number = 1
+        self.refused = []
+        self.renewed = trio.Event()
+
+    @property
+    def held(self):
+        return Credential(token=f"token-{self.number}")
+
+    def roll(self):
+        self.number += 1
+        self.renewed.set()
+        self.renewed = trio.Event()
+
+    async def current(self):
+        await trio.lowlevel.checkpoint()
+        return self.held
+
+    def spoiled(self, credential):
+        self.refused.append(credential.token)
+        if credential == self.held:
+            self.roll()
+
+    async def renewal(self, held):
+        while held == self.held:
+            await self.renewed.wait()
+        await trio.lowlevel.checkpoint()
+        return self.held
+
+    async def run(self):
+        await trio.sleep_forever()
+
+
+async def test_a_new_token_moves_every_connection_without_losing_or_doubling_anything(vendor, autojump_clock):
+    keeper = Keeper()
+    topics = [Topic(TopicKind.TRADE, InstrumentId(f"I{n}")) for n in range(60)]
+    async with running(House(vendor, *topics, keeper=keeper)) as house:
+        await trio.sleep(2)
+        assert len(vendor.connections) == 2
+        keeper.roll()
+        for number in range(60):
+            vendor.say(trade(topics[0], number), trade(topics[59], number))
+            await trio.sleep(0.1)
+        assert len(vendor.connections) == 2
+        assert vendor.opened == 4
+        assert [credential.token for credential in vendor.requests] == ["token-1"] * 2 + ["token-2"] * 2
+        assert sorted(house.trades()) == sorted(f"I{n}{number}" for n in (0, 59) for number in range(60))
+        assert house.of(Uncovered) == []
+        assert house.feed.statistics().overlaps_removed > 0
+
+
+async def test_a_credential_that_the_vendor_says_ends_is_replaced_by_a_hand_over(vendor, autojump_clock):
+    keeper = Keeper()
+    async with running(House(vendor, A, keeper=keeper)) as house:
+        await trio.sleep(1)
+        vendor.say(CredentialEnding())
+        await trio.sleep(10)
+        assert keeper.refused == ["token-1"]
+        assert [credential.token for credential in vendor.requests] == ["token-1", "token-2"]
+        assert house.of(Uncovered) == []
+
+
+async def test_a_refused_credential_is_reported_and_another_one_tried(vendor, autojump_clock):
+    keeper = Keeper()
+    vendor.refusals.append(VendorRefused(401, "expired"))
+    async with running(House(vendor, A, keeper=keeper)) as house:
+        await trio.sleep(5)
+        assert keeper.refused == ["token-1"]
+        assert house.covered() == {A}
+        assert FeedHealth.DOWN not in house.health()
+
+
+async def test_a_mistake_in_a_decoder_is_contained_to_its_session(vendor, autojump_clock, capsys):
+    async with running(House(vendor, A)) as house:
+        await trio.sleep(1)
+        vendor.say(ZeroDivisionError("ours"))
+        await trio.sleep(5)
+        assert house.covered() == {A}
+        assert vendor.opened == 2
+        assert "ZeroDivisionError" in house.of(Uncovered)[0].reason
+
+
+async def test_malformed_and_unknown_messages_are_counted_and_the_session_goes_on(vendor, autojump_clock):
+    async with running(House(vendor, A)) as house:
+        await trio.sleep(1)
+        vendor.say(VendorProtocolError("not JSON", b"{"))
+        vendor.say(Unknown("news"))
+        vendor.connections[0].put(VendorProtocolError("too long"))
+        vendor.say(trade(A, 1))
+        await trio.sleep(1)
+        assert house.trades() == ["A1"]
+        statistics = house.feed.statistics()
+        assert (statistics.malformed, statistics.unknown, statistics.events, statistics.losses) == (2, 1, 1, 0)
+
+
+async def test_subscriptions_that_the_vendor_dropped_are_uncovered_and_asked_for_again(autojump_clock):
+    vendor = FakeVendor(Transport.WEBSOCKET)
+    async with running(House(vendor, A, B)) as house:
+        await trio.sleep(1)
+        vendor.say(SubscriptionsLost())
+        await trio.sleep(1)
+        assert [set(event.topics) for event in house.of(Uncovered)] == [{A, B}]
+        assert house.covered() == {A, B}
+        assert vendor.connections[0].said == ["+ trade:A trade:B", "+ trade:A trade:B"]
+
+
+async def test_a_vendor_that_answers_no_subscribe_covers_topics_with_the_pong_behind_it(autojump_clock):
+    vendor = FakeVendor(Transport.WEBSOCKET, confirms=False)
+    vendor.confirms, vendor.pong_seconds = False, 3
+    async with running(House(vendor, A)) as house:
+        await trio.sleep(2)
+        assert house.covered() == set()
+        await trio.sleep(2)
+        assert house.covered() == {A}
+        assert vendor.connections[0].pings == 1
+
+
+async def test_a_vendor_that_accepts_and_then_confirms_nothing_is_left(vendor, autojump_clock):
+    vendor.confirms = False
+    async with running(House(vendor, A)) as house:
+        await trio.sleep(120)
+        assert house.covered() == set()
+        assert house.health()[-1] is FeedHealth.DOWN
+        assert "nothing was confirmed" in house.of(FeedStatus)[-1].reason
+        assert vendor.opened >= 3
+
+
+async def test_statistics_tell_the_connections_and_the_text_of_a_feed_its_state(vendor, autojump_clock):
+    async with running(House(vendor, A)) as house:
+        await trio.sleep(1)
+        vendor.say(trade(A, 1))
+        await trio.sleep(1)
+        statistics = house.feed.statistics()
+        assert (statistics.wanted, statistics.covered, statistics.connects, statistics.status) == (1, 1, 1, "live")
+        (connection,) = statistics.connections
+        assert (connection.name, connection.state, connection.topics) == ("vendor/1", "ready", 1)
+        assert connection.frames == 2
+        assert repr(house.feed) == "<Feed vendor live 1 topics>"
