@@ -96,13 +96,15 @@ class InboundRate:
     """One connection's token bucket, and its patience.
 
     Args:
-        per_second: tokens a second, and how many the bucket holds; 0 = unlimited.
+        per_second: tokens a second; 0 = unlimited.
+        burst: how many the bucket holds; 0 = a second's worth.
         now: the monotonic time in seconds.
     """
 
-    def __init__(self, per_second: float, now: float) -> None:
+    def __init__(self, per_second: float, burst: int, now: float) -> None:
         self._rate = per_second
-        self._tokens = max(per_second, 1.0)
+        self._depth = burst or max(per_second, 1.0)
+        self._tokens = self._depth
         self._filled_at = now
         self._second_began = -float("inf")
         self._strikes = 0
@@ -111,7 +113,7 @@ class InboundRate:
         """Say what becomes of a message that came at `now`."""
         if not self._rate:
             return Verdict.EXECUTE
-        self._tokens = min(max(self._rate, 1.0), self._tokens + (now - self._filled_at) * self._rate)
+        self._tokens = min(self._depth, self._tokens + (now - self._filled_at) * self._rate)
         self._filled_at = now
         if self._tokens >= 1:
             self._tokens -= 1

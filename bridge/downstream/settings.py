@@ -94,6 +94,7 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Every bound, with its unit in the name; 0 = unlimited for counts.
 
     Attributes:
+        inbound_messages_burst: how many messages of a WebSocket client may come at once; 0 = as many as a second's.
         linger_seconds: how long an upstream subscription outlives its last subscriber: a page reload should not cost one.
         heartbeat_seconds: how often a quiet stream says that it lives; below the 30 to 60 s after which proxies give up.
         drain_seconds: how long a stopping bridge lets its streams say goodbye.
@@ -107,6 +108,7 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     websocket_connections_per_user: int = 5
     subscriptions_per_connection: int = 50
     inbound_messages_per_second: float = 100
+    inbound_messages_burst: int = 0
     polls_per_user: int = 5
     connections_per_address: int = 1_000
     connections: int = 20_000
@@ -128,6 +130,7 @@ class DialectLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     websocket_connections_per_user: int | None = None
     subscriptions_per_connection: int | None = None
     inbound_messages_per_second: float | None = None
+    inbound_messages_burst: int | None = None
 
 
 class DialectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

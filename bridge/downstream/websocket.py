@@ -68,7 +68,12 @@ async def serve_websocket(house: House, exchange: Exchange, scope: Scope, receiv
             lambda deadline: WebSocketOutlet(send, deadline, echoed_subprotocol(scope.get("subprotocols", ()))),
         )
         stream.writer.say(conversation.greeting(house.clock()))
-        talk = Talk(house, stream, conversation, InboundRate(limits.inbound_messages_per_second, trio.current_time()))
+        talk = Talk(
+            house,
+            stream,
+            conversation,
+            InboundRate(limits.inbound_messages_per_second, limits.inbound_messages_burst, trio.current_time()),
+        )
         await talk.execute(actions)
         await stream.run(lambda: talk.until_gone(receive))
 

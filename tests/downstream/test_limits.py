@@ -54,27 +54,27 @@ def verdicts(rate: InboundRate, now: float, count: int) -> list[Verdict]:
 
 
 def test_the_101st_message_at_once_is_not_executed_and_told_once():
-    rate = InboundRate(100, 0)
+    rate = InboundRate(100, 0, 0)
     assert verdicts(rate, 0, 100) == [Verdict.EXECUTE] * 100
     assert verdicts(rate, 0, 3) == [Verdict.COMPLAIN, Verdict.IGNORE, Verdict.IGNORE]
 
 
 def test_the_bucket_fills_again_at_its_rate_and_no_deeper():
-    rate = InboundRate(100, 0)
+    rate = InboundRate(100, 0, 0)
     verdicts(rate, 0, 100)
     assert verdicts(rate, 0.5, 51) == [Verdict.EXECUTE] * 50 + [Verdict.COMPLAIN]
     assert verdicts(rate, 1_000, 101) == [Verdict.EXECUTE] * 100 + [Verdict.COMPLAIN]
 
 
 def test_three_seconds_in_a_row_over_the_rate_end_the_connection():
-    rate = InboundRate(1, 0)
+    rate = InboundRate(1, 0, 0)
     found = [rate.judge(number / 10) for number in range(30)]
     assert found.count(Verdict.COMPLAIN) == 2
     assert found.index(Verdict.HANG_UP) == 21, "the first message over the rate came at 0.1 s"
 
 
 def test_a_quiet_second_between_makes_patience_begin_anew():
-    rate = InboundRate(1, 0)
+    rate = InboundRate(1, 0, 0)
     for second in (0.0, 1.25, 3.5, 4.75, 7.0, 8.25):
         found = verdicts(rate, second, 2)
         assert Verdict.HANG_UP not in found
@@ -82,4 +82,9 @@ def test_a_quiet_second_between_makes_patience_begin_anew():
 
 
 def test_a_rate_of_zero_is_unlimited():
-    assert set(verdicts(InboundRate(0, 0), 0, 1_000)) == {Verdict.EXECUTE}
+    assert set(verdicts(InboundRate(0, 0, 0), 0, 1_000)) == {Verdict.EXECUTE}
+
+
+def test_a_vendor_that_counts_by_the_minute_lets_a_minutes_messages_come_at_once():
+    rate = InboundRate(100 / 60, 100, 0)
+    assert [rate.judge(0) for _ in range(101)] == [Verdict.EXECUTE] * 100 + [Verdict.COMPLAIN]

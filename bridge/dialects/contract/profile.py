@@ -61,12 +61,13 @@ class TransportProfile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClientLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a vendor grants its own clients; a simulator starts from these. 0 = unlimited."""
+    """What a vendor grants its own clients; a simulator starts from these. 0 = unlimited; of a burst, a second's worth."""
 
     sse_connections_per_user: int
     websocket_connections_per_user: int
     subscriptions_per_connection: int
     inbound_messages_per_second: float
+    inbound_messages_burst: int = 0
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):

@@ -79,6 +79,7 @@ PROFILE = Profile(
         # Topics, as we count; the vendor's own way of counting is held by the conversation.
         subscriptions_per_connection=SUBSCRIPTIONS_PER_CONNECTION * SYMBOLS_PER_GROUP,
         inbound_messages_per_second=MESSAGES_PER_SECOND,
+        inbound_messages_burst=100,  # it counts by the minute
     ),
     heartbeat_seconds={Transport.SSE: 30, Transport.WEBSOCKET: 30},  # assumed
     partial_quotes=True,  # `"data": {"lp": 195.42}` [doc]
