@@ -242,7 +242,7 @@ class ClientMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         fields: of `subscribe_quote`: `all` or names.
     """
 
-    action: str
+    action: str = ""
     id: str | None = None
     symbol: str | None = None
     symbols: tuple[str, ...] | str | None = None

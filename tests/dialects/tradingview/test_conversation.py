@@ -190,7 +190,7 @@ def test_a_mistake_is_told_and_changes_nothing(message, code):
         conversation.receive(json.dumps(message))
     (told,) = conversation.problem(problem(caught.value.code, caught.value.topic, caught.value.ref))
     said = json.loads(told.data)
-    assert (said["code"], said["id"]) == (code, "x")
+    assert (said["code"], said["id"]) == (code, message["id"])
     assert client.listed == {"price": ["A:B"]}
 
 
