@@ -81,6 +81,8 @@ def test_topics_are_split_at_the_first_colon(text, topic):
         ("book.:BTC", "depth from 1 to 5000"),
         ("book.0:BTC", "depth from 1 to 5000"),
         ("book.5001:BTC", "depth from 1 to 5000"),
+        ("book.00020:BTC", "depth from 1 to 5000"),
+        (f"book.{'1' * 5_000}:BTC", "depth from 1 to 5000"),
         ("book.-1:BTC", "depth from 1 to 5000"),
         ("book.²:BTC", "depth from 1 to 5000"),
         ("book.1e3:BTC", "depth from 1 to 5000"),

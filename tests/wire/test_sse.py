@@ -171,6 +171,8 @@ def test_the_standards_examples():
         (["retry: 3000\ndata: a\n\n"], [SseMessage(b"a", retry=3_000)]),
         (["data: x\r\r"], [SseMessage(b"x")]),
         (["data: x\r", "\n\r", "\n"], [SseMessage(b"x")]),
+        (["data: x\r", "\ndata: y\r\n\r\n"], [SseMessage(b"x\ny")]),
+        (["data: x\r", "", "\n", "data: y\n\n"], [SseMessage(b"x\ny")]),
         (["data: x\n"], []),
         (["data: a\u2028b\x0b\x0c\x85\n\n"], [SseMessage("a\u2028b\x0b\x0c\x85".encode())]),
         (["data:\n\n"], [SseMessage(b"")]),

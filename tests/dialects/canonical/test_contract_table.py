@@ -150,7 +150,7 @@ def test_a_quote_says_its_whole_state_and_the_vendors_other_fields_only_when_ask
         session="market",
         delay_seconds=0,
         changed=frozenset({"bid"}),
-        extra={"lp_time": msgspec.Raw(b"1773880484"), "desc": msgspec.Raw(b'"a\\nb"'), "gone": msgspec.Raw(b"null")},
+        extra={"lp_time": msgspec.Raw(b"[17,\r\n 73]"), "desc": msgspec.Raw(b'"a\\nb"'), "gone": msgspec.Raw(b"null")},
     )
     plain = {
         "type": "quote",
@@ -167,7 +167,9 @@ def test_a_quote_says_its_whole_state_and_the_vendors_other_fields_only_when_ask
         (message,) = encoder().encode(quote, "e-1", whole=whole)
         assert json.loads(message.data) == plain
     (message,) = encoder(extra=True).encode(quote, "e-1", whole=True)
-    assert json.loads(message.data) == plain | {"extra": {"lp_time": 1773880484, "desc": "a\nb"}}
+    assert json.loads(message.data) == plain | {"extra": {"lp_time": [17, 73], "desc": "a\nb"}}
+    assert b"\n" not in message.data
+    assert b"\r" not in message.data
 
 
 def test_a_removed_level_has_size_0_however_the_vendor_wrote_it():
