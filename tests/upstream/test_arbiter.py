@@ -1,0 +1,137 @@
+"""The arbiter names the feed of a topic, or says at once why there is none."""
+
+import pytest
+
+from bridge.dialects.contract import Lane, Refusal, SymbolTable, Transport
+from bridge.model import AccountId, Code, FeedName, InstrumentId, Topic, TopicKind, Want
+from bridge.upstream.arbiter import IDLE_SECONDS, Arbiter, FeedEntry
+
+LIQUIDITY, TRADINGVIEW = FeedName("liquidity"), FeedName("tradingview")
+ACME = AccountId("liquidity/acme")
+
+
+class Party:
+    """A dialect as far as an arbiter looks: its kinds by transport, and its spelling: with or without a colon."""
+
+    def __init__(self, name, colon, **kinds) -> None:
+        self.name = name
+        self.colon = colon
+        self.kinds = kinds
+
+    def lane(self, topic, transport):
+        return Lane(transport) if topic.depth is None and topic.kind in self.kinds[transport] else None
+
+    def vendor_symbol(self, instrument, _):
+        return str(instrument) if (":" in instrument) == self.colon else None
+
+    def instrument(self, vendor_symbol, _):
+        return InstrumentId(vendor_symbol)
+
+
+LIQUID = Party("liquidity", False, sse="quote book trade order".split(), websocket="book trade".split())  # noqa: SIM905
+TV = Party("tradingview", True, sse=["quote", "bar"])
+
+
+def arbiter(transport=Transport.SSE, *, strict=False, max_unlisted=0, now=lambda: 0.0) -> Arbiter:
+    listed = InstrumentId("BTC-USD")
+    entries = [
+        FeedEntry(
+            name=LIQUIDITY,
+            dialect=LIQUID,
+            symbols=SymbolTable(LIQUID, {listed: "BTC"}),
+            globs=("*",),
+            transport=transport,
+            account=ACME,
+        ),
+        FeedEntry(
+            name=TRADINGVIEW,
+            dialect=TV,
+            symbols=SymbolTable(TV, {listed: "COINBASE:BTCUSD"}),
+            globs=("NASDAQ:*", "NYSE:*"),
+            transport=Transport.SSE,
+            account=None,
+        ),
+    ]
+    instruments = {listed: (LIQUIDITY, TRADINGVIEW), InstrumentId("GONE"): ()}
+    return Arbiter(entries, instruments, strict=strict, max_unlisted=max_unlisted, now=now)
+
+
+def resolve(topic: str, accounts=(), **options):
+    return arbiter(**options).resolve(Topic.parse(topic), accounts)
+
+
+def served(topic: str, **options):
+    return [f"{want.feed} {want.topic}" for want in resolve(topic, **options)]
+
+
+def refusal(topic: str, accounts=(), **options) -> Code:
+    with pytest.raises(Refusal) as refused:
+        resolve(topic, accounts, **options)
+    assert refused.value.topic == topic
+    return refused.value.code
+
+
+def test_a_listed_instrument_goes_to_the_first_of_its_feeds_that_has_such_data():
+    assert served("quote:BTC-USD") == ["liquidity quote:BTC-USD"]
+    assert served("bar.5m:BTC-USD") == ["tradingview bar.5m:BTC-USD"]
+    assert served("quote:BTC-USD", transport=Transport.WEBSOCKET) == ["tradingview quote:BTC-USD"]
+
+
+def test_all_is_what_the_feed_has_on_its_transport_of_quote_book_and_trade():
+    assert served("all:BTC-USD") == [f"liquidity {kind}:BTC-USD" for kind in ("quote", "book", "trade")]
+    assert served("all:AAPL", transport=Transport.WEBSOCKET) == ["liquidity book:AAPL", "liquidity trade:AAPL"]
+    assert served("all:NASDAQ:AAPL") == ["tradingview quote:NASDAQ:AAPL"]
+
+
+def test_a_cut_book_is_served_where_the_full_one_is():
+    (want,) = resolve("book.20:AAPL")
+    assert want == Want(Topic(TopicKind.BOOK, InstrumentId("AAPL"), depth=20), LIQUIDITY)
+
+
+def test_an_unlisted_id_goes_to_the_first_feed_that_matches_and_can_spell_it_and_to_no_other():
+    assert served("quote:AAPL") == ["liquidity quote:AAPL"]
+    assert served("quote:NYSE:TSLA") == ["tradingview quote:NYSE:TSLA"]
+    assert refusal("trade:NYSE:TSLA") is Code.UNSUPPORTED_TOPIC
+    assert refusal("bar.5m:AAPL") is Code.UNSUPPORTED_TOPIC
+
+
+def test_what_no_feed_takes_is_unknown():
+    assert refusal("quote:BINANCE:BTCUSDT") is Code.UNKNOWN_INSTRUMENT
+    assert refusal("quote:AAPL", strict=True) is Code.UNKNOWN_INSTRUMENT
+    assert served("quote:BTC-USD", strict=True) == ["liquidity quote:BTC-USD"]
+
+
+def test_globs_mind_the_case():
+    assert refusal("quote:nyse:TSLA") is Code.UNKNOWN_INSTRUMENT
+
+
+def test_orders_are_one_want_for_each_account_held_that_a_feed_brings():
+    wants = resolve("order", [AccountId("elsewhere/x"), ACME])
+    assert wants == (Want(Topic(TopicKind.ORDER, scope=ACME), LIQUIDITY),)
+    assert refusal("order", [AccountId("elsewhere/x")]) is Code.FORBIDDEN
+    assert refusal("order") is Code.FORBIDDEN
+
+
+def test_status_is_one_want_for_each_feed():
+    assert [(want.topic.scope, want.feed) for want in resolve("status")] == [
+        ("liquidity", "liquidity"),
+        ("tradingview", "tradingview"),
+    ]
+
+
+def test_made_up_ids_are_bounded_and_forgotten_when_idle():
+    time = [0.0]
+    one = arbiter(max_unlisted=2, now=lambda: time[0])
+
+    def ask(name):
+        return one.resolve(Topic.parse(f"quote:{name}"), ())
+
+    ask("A")
+    ask("B")
+    ask("A")
+    with pytest.raises(Refusal) as refused:
+        ask("C")
+    assert refused.value.code is Code.OVERLOADED
+    assert one.resolve(Topic.parse("quote:BTC-USD"), ())
+    time[0] = IDLE_SECONDS
+    assert ask("C")
