@@ -199,6 +199,7 @@ def test_an_empty_history_says_nothing():
         ({"message": "no", "details": {"symbol": "A:BC"}}, ["quote:A:BC"]),
         ({"error": {"code": "INVALID_SYMBOL", "message": "'A:BC' does not exist"}}, ["quote:A:BC"]),
         ({"message": "A:BCD and XA:B are unknown"}, [None]),
+        ({"message": "A:B.P and A:BC! are unknown"}, [None]),
     ],
 )
 def test_a_refusal_is_of_what_it_names_and_not_of_what_looks_alike(message, refused):
