@@ -14,7 +14,7 @@ from tests.dialects.stage import SAMPLES, asked_of, compared_fields, content, fa
 from tests.dialects.strategies import market_events, mutated
 
 each_dialect = pytest.mark.parametrize("name", sorted(SAMPLES))
-often = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+often = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def error_of(read, kind: type[Exception]) -> Exception | None:
