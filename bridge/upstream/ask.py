@@ -38,6 +38,7 @@ from bridge.model import (
     UpstreamEvent,
 )
 from bridge.upstream.contract import Connector, Publish
+from bridge.upstream.refusals import Head, refusal
 from bridge.upstream.tokens import TokenKeeper
 
 INTERVAL_SECONDS = 0.2
@@ -117,7 +118,8 @@ class Asker:
         if frame.status in (401, 403):
             tools.keeper.spoiled(credential)
         if frame.status != 200:
-            raise VendorRefused(frame.status, f"{question.kind} was not answered", frame.retry_after_seconds)
+            reason = refusal(request, Head(frame.status, "", {}), frame.data, frame.ts_recv).reason
+            raise VendorRefused(frame.status, reason, frame.retry_after_seconds)
         return tools.dialect.answer(question, frame.data, self._name, tools.symbols, frame.ts_recv)
 
     async def _share(self, question: Question) -> Answer:

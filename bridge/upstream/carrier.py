@@ -169,6 +169,8 @@ class Carrier:
         await trio.sleep(self._backoff.next(_stay_away(error)))
 
     def _is_live(self, link: Link) -> None:
+        if link is self._live:
+            return
         self._live = link
         self._backoff.reset()
         self._tools.standing.connects += 1
@@ -262,6 +264,8 @@ class Carrier:
             case None:
                 self._ended(link)
             case _:
+                if link is self._voice.speaking and link.ready:
+                    self._is_live(link)
                 self._voice.cover("the vendor dropped the subscription")
         self._bell.ring()
 

@@ -25,6 +25,9 @@ from bridge.upstream.state import SessionState
 CONFIRM_SECONDS = 15.0
 """From the accepted connection to the vendor's first confirmation: as long as an HTTP answer may take."""
 
+GREETING_SECONDS = 5.0
+"""Where the accepted request carried all topics, its acceptance is the vendor's yes; a greeting is waited for so long."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -200,6 +203,10 @@ class Link:
             await connection.ping()
 
     async def _watch(self, _: Connection) -> None:
+        if not self._tools.profile.changeable:
+            await trio.sleep(GREETING_SECONDS)
+            self._act(self.session.answered(tuple(self.session.pending)))
+            return
         await trio.sleep(CONFIRM_SECONDS)
         if self.session.state is SessionState.OPEN:
             raise TransportLost(f"{self.name}: connected, but nothing was confirmed within {CONFIRM_SECONDS:g} s")

@@ -398,7 +398,8 @@ async def test_a_vendor_that_answers_no_subscribe_covers_topics_with_the_pong_be
         assert vendor.connections[0].pings == 1
 
 
-async def test_a_vendor_that_accepts_and_then_confirms_nothing_is_left(vendor, autojump_clock):
+async def test_a_vendor_that_accepts_and_never_answers_a_subscribe_is_left(autojump_clock):
+    vendor = FakeVendor(Transport.WEBSOCKET)
     vendor.confirms = False
     async with running(House(vendor, A)) as house:
         await trio.sleep(120)
@@ -406,6 +407,17 @@ async def test_a_vendor_that_accepts_and_then_confirms_nothing_is_left(vendor, a
         assert house.health()[-1] is FeedHealth.DOWN
         assert "nothing was confirmed" in house.of(FeedStatus)[-1].reason
         assert vendor.opened >= 3
+
+
+async def test_an_event_stream_that_never_greets_is_taken_for_confirmed_after_a_while(autojump_clock):
+    vendor = FakeVendor(Transport.SSE)
+    vendor.confirms = False
+    async with running(House(vendor, A)) as house:
+        await trio.sleep(4)
+        assert house.covered() == set()
+        await trio.sleep(300)
+        assert house.covered() == {A}
+        assert vendor.opened == 1
 
 
 async def test_statistics_tell_the_connections_and_the_text_of_a_feed_its_state(vendor, autojump_clock):
