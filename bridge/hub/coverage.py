@@ -13,9 +13,18 @@ ELSEWHERE = -1
 """The place of a cursor of another epoch: older than everything here."""
 
 
-class Hole(NamedTuple):
-    """What a returning client may have missed: everything after its cursor, up to and including `to`."""
+REMEMBERED_BREAKS = 32
+"""Breaks told apart; older ones are taken for one long break, which declares too much rather than too little."""
 
+
+class Hole(NamedTuple):
+    """What a returning client may have missed: everything after `after`, up to and including `to`.
+
+    Attributes:
+        after: its cursor's offset, or where the break began in the midst of which its cursor was given.
+    """
+
+    after: int
     to: int
     cause: Cause
 
@@ -31,13 +40,15 @@ class Coverage:
         lost: where the last coverage ended, or up to where a hole was declared before any began; None = never.
     """
 
-    __slots__ = ("_sound_after", "born", "lost", "since")
+    __slots__ = ("_breaks", "_sound_after", "_told", "born", "lost", "since")
 
     def __init__(self, born: int) -> None:
         self.born = born
         self.since: int | None = None
         self.lost: int | None = None
         self._sound_after = born
+        self._told: int | None = None
+        self._breaks: list[tuple[int, int]] = []
 
     def __repr__(self) -> str:
         return f"<Coverage since {self.since} lost {self.lost}>"
@@ -53,8 +64,18 @@ class Coverage:
             return False
         self.since = offset
         if self.lost is not None:
-            self._sound_after = offset
+            self._sound_after = offset if self._told is None else self._told
+            self._told = None
+            self._breaks.append((self.lost, self._sound_after))
+            if len(self._breaks) > REMEMBERED_BREAKS:
+                (first, _), (_, last) = self._breaks[:2]
+                self._breaks[:2] = [(first, last)]
         return True
+
+    def tell(self, offset: int) -> None:
+        """A gap of the log at this offset tells everyone of the break that ends now; nothing is lost from there on."""
+        if self.since is None and self._told is None:
+            self._told = offset
 
     def lose(self, offset: int) -> bool:
         """Coverage ends at this offset; return whether it is news."""
@@ -67,10 +88,11 @@ class Coverage:
     def hole(self, after: int, head: int) -> Hole | None:
         """What a cursor must be told of breaks; None = it missed nothing that will not be declared later."""
         cause = Cause.HISTORY if after == ELSEWHERE else Cause.UPSTREAM
+        begin = next((lost for lost, covered in self._breaks if lost <= after < covered), after)
         if self.since is not None:
-            return Hole(self.since, cause) if after < self._sound_after else None
+            return Hole(begin, self.since, cause) if after < self._sound_after else None
         if after < self._sound_after or (self.lost is not None and after < self.lost):
-            return Hole(head, cause)
+            return Hole(begin, head, cause)
         return None
 
     def declared(self, hole: Hole) -> None:

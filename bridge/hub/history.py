@@ -124,6 +124,14 @@ class History:
         rest = [publication for publication in kept if not publication.whole]
         return rest if base.whole and offset >= self.trimmed else [base, *rest]
 
+    def until(self, offset: int) -> Iterator[Publication]:
+        """Everything kept up to an offset, ascending, checkpoints left out unless one is the first."""
+        for number, entry in enumerate(self._entries):
+            if entry.publication.offset > offset:
+                return
+            if not number or not entry.publication.whole:
+                yield entry.publication
+
     def newest(self, limit: int) -> list[Publication]:
         """The newest events whose loss would matter, gaps left out, oldest first."""
         found: list[Publication] = []

@@ -239,7 +239,9 @@ class Hub:
     def _apply_gap(self, publication: Publication, event: Gap) -> None:
         for topic in event.topics:
             if event.feed is not None:
-                self._record(Want(topic, event.feed)).receive(publication, self._clock())
+                record = self._record(Want(topic, event.feed))
+                record.coverage.tell(publication.offset)
+                record.receive(publication, self._clock())
 
     def _apply_covered(self, offset: int, event: Covered) -> None:
         for topic in event.topics:

@@ -16,7 +16,7 @@ from bridge.hub.coverage import ELSEWHERE, Hole
 from bridge.hub.cursor import Cursor
 from bridge.hub.history import every_one_matters
 from bridge.hub.topic import GAP_KINDS, TopicRecord
-from bridge.model import Cause, FeedStatus, Gap, TopicKind, UnixNanos, Verdict
+from bridge.model import Cause, Gap, TopicKind, UnixNanos, Verdict
 
 
 class Here(NamedTuple):
@@ -78,7 +78,10 @@ def resume(records: Sequence[TopicRecord], after: Cursor, here: Here) -> Joined:
 
 
 def page(records: Sequence[TopicRecord], after: Cursor, here: Here, limit: int) -> Page:
-    """Everything kept after a cursor, at most `limit` of it (gaps of the client's own come on top)."""
+    """Everything kept after a cursor, at most `limit` of it.
+
+    After a reset the client's own gaps, and the states as they were at the cursor, come on top: it begins anew from there.
+    """
     place = _place(after, here)
     gaps: list[Publication] = []
     found: list[Publication] = []
@@ -96,16 +99,8 @@ def page(records: Sequence[TopicRecord], after: Cursor, here: Here, limit: int) 
     more = len(found) > limit
     del found[limit:]
     end = found[-1].offset if more else here.head
-    return Page(verdict, str(Cursor(here.epoch, end)), [*gaps, *found], more)
-
-
-def concerning(publications: Sequence[Publication], instruments: frozenset[str | None]) -> list[Publication]:
-    """Leave out the health of single instruments that are not among these."""
-    return [
-        publication
-        for publication in publications
-        if not isinstance(event := publication.event, FeedStatus) or event.instrument in instruments
-    ]
+    states = _states_at(records, place) if verdict is Verdict.RESET else []
+    return Page(verdict, str(Cursor(here.epoch, end)), [*gaps, *states, *found], more)
 
 
 def _kept(record: TopicRecord, begin: int, place: int) -> list[Publication]:
@@ -120,6 +115,10 @@ def _states(records: Sequence[TopicRecord], head: int) -> list[Publication]:
     return [state for record in records if (state := record.latest.at(head)) is not None]
 
 
+def _states_at(records: Sequence[TopicRecord], place: int) -> list[Publication]:
+    return [state for record in records if (state := record.state_at(place)) is not None]
+
+
 def _place(after: Cursor, here: Here) -> int:
     return after.offset if after.epoch == here.epoch and after.offset <= here.head else ELSEWHERE
 
@@ -132,20 +131,22 @@ def _hole(record: TopicRecord, place: int, head: int) -> Hole | None:
     trimmed = record.history.trimmed_log
     if kind not in GAP_KINDS or place >= trimmed:
         return hole
-    return Hole(trimmed, Cause.HISTORY) if hole is None else Hole(max(hole.to, trimmed), hole.cause)
+    if hole is None:
+        return Hole(place, trimmed, Cause.HISTORY)
+    return hole._replace(to=max(hole.to, trimmed))
 
 
 def _gap(record: TopicRecord, hole: Hole, after: Cursor, here: Here) -> Publication:
+    place = _place(after, here)
     record.coverage.declared(hole)
     gap = Gap(
         topics=(record.want.topic,),
-        from_=str(after),
+        from_=str(after if hole.after == place else Cursor(here.epoch, hole.after)),
         to=str(Cursor(here.epoch, hole.to)),
         cause=hole.cause,
         ts_recv=here.now,
         feed=record.want.feed,
     )
-    place = _place(after, here)
     return Publication(max(place, 0), gap, whole=True)
 
 

@@ -59,6 +59,16 @@ class TopicRecord:
         for subscription in audience:
             subscription.offer(publication)
 
+    def state_at(self, offset: int) -> Publication | None:
+        """Return the state as it was at an offset, if that is still known; None = none, or not known any more."""
+        standing = self.latest.standing()
+        if standing is not None and standing.offset <= offset:
+            return Publication(offset, standing.event, whole=True)
+        then = Latest()
+        for publication in self.history.until(offset):
+            then.update(publication)
+        return then.at(offset)
+
     def covered(self) -> None:
         """From here on everyone who holds the topic is promised continuity."""
         for subscription in self.subscriptions:
