@@ -119,7 +119,7 @@ class Carrier:
         except BridgeError as error:
             await self._failed(error)
             return False
-        link = self._start(nursery, credential)
+        link = self._start(nursery, credential, self._last_event_id)
         self._voice.speaking = link
         self._stale = False
         while not (link.ready or link.end is not None):
@@ -130,10 +130,10 @@ class Carrier:
         self._is_live(link)
         return True
 
-    def _start(self, nursery: trio.Nursery, credential: Credential | None) -> Link:
+    def _start(self, nursery: trio.Nursery, credential: Credential | None, last_event_id: str | None) -> Link:
         link = Link(self._tools.next_name(), self._tools.session(self.lane), self._tools.link, self._hear)
         self.links.append(link)
-        nursery.start_soon(link.run, self.topics, credential, self._last_event_id)
+        nursery.start_soon(link.run, self.topics, credential, last_event_id)
         return link
 
     async def _keep(self, nursery: trio.Nursery) -> None:
@@ -207,7 +207,7 @@ class Carrier:
             self._voice.fall_silent("the vendor grants no second connection")
             return None
         topics = self.topics
-        new = self._start(nursery, credential)
+        new = self._start(nursery, credential, None)  # the overlap fills in, so nothing is to be replayed
         overlap = self._voice.expect(new, topics)
         failure = await self._await_confirmation(old, new, overlap)
         if failure is not None:
@@ -271,8 +271,8 @@ class Carrier:
 
     def _ended(self, link: Link) -> None:
         self.links.remove(link)
-        self._last_event_id = link.last_event_id or self._last_event_id
         if link is self._voice.speaking:
+            self._last_event_id = link.last_event_id
             self._tools.standing.losses += link is self._live
             self._voice.lose(str(link.end))
 

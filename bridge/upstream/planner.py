@@ -149,6 +149,7 @@ class _Table:
         self._limits = limits
         self._count = count
         self._overflow: list[Topic] = []
+        self._hopeless: set[Lane] = set()
         self.slots: list[_Draft] = []
         seen: set[Topic] = set()
         for slot in slots:
@@ -197,6 +198,8 @@ class _Table:
 
     def _make_room(self, lane: Lane, topics: Sequence[Topic]) -> bool:
         """Join slots of one lane until one is free for topics; False and unchanged when that cannot be."""
+        if lane in self._hopeless:
+            return False
         for slot in sorted((slot for slot in self.slots if slot.topics), key=lambda slot: slot.used):
             before = [(other, other.topics, other.used) for other in self.slots]
             moving, slot.topics, slot.used = slot.topics, {}, 0
@@ -207,6 +210,7 @@ class _Table:
                 return True
             for other, kept, used in before:
                 other.topics, other.used = kept, used
+        self._hopeless.add(lane)
         return False
 
     def changes(self) -> list[Change]:

@@ -153,6 +153,22 @@ async def test_a_lost_session_is_uncovered_reconnected_and_subscribed_again(vend
         assert house.feed.statistics().losses == 1
 
 
+async def test_the_last_event_id_goes_to_the_connection_that_follows_a_lost_one_and_to_no_other(autojump_clock):
+    vendor = FakeVendor(Transport.SSE, usable_event_ids=True)
+    async with running(House(vendor, A)) as house:
+        await trio.sleep(1)
+        vendor.connections[0].last_event_id = "17"
+        vendor.say(trade(A, 1))
+        vendor.connections[0].lose()
+        vendor.refusals.append(TransportLost("still away"))
+        await trio.sleep(10)
+        house.interest.set(A, B)
+        await trio.sleep(10)
+        vendor.connections[0].lose()
+        await trio.sleep(10)
+        assert vendor.event_ids == [None, "17", "17", None, None]
+
+
 async def test_a_vendor_that_is_down_from_the_start_is_tried_again_and_again(vendor, autojump_clock):
     vendor.refusals.extend(TransportLost("nobody there") for _ in range(6))
     async with running(House(vendor, A)) as house:
