@@ -17,8 +17,9 @@ from bridge.model import Code, Topic
 from bridge.upstream.backoff import BASE_SECONDS, CAP_SECONDS, Backoff
 from bridge.upstream.bell import Bell
 from bridge.upstream.effects import Declined, Effect, Emit, Expiring
-from bridge.upstream.link import CONFIRM_SECONDS, Link, LinkTools
-from bridge.upstream.overlap import AFTERMATH_SECONDS, SETTLE_SECONDS, Overlap
+from bridge.upstream.handover import has_spare_place, succession
+from bridge.upstream.link import Link, LinkTools
+from bridge.upstream.overlap import AFTERMATH_SECONDS, Overlap
 from bridge.upstream.session import Session
 from bridge.upstream.standing import Standing
 from bridge.upstream.tokens import TokenKeeper
@@ -201,15 +202,14 @@ class Carrier:
             return None
         if self._stale and credential is not None and credential == old.credential:
             return TransportLost(f"{old.name}: its credential ends, and there is no other yet")
-        places = self._tools.link.places
-        if places is not None and places.value == 0:
+        if not await has_spare_place(self._tools.link.places):
             old.close("the vendor grants no second connection, so this one makes room")
             self._voice.fall_silent("the vendor grants no second connection")
             return None
         topics = self.topics
         new = self._start(nursery, credential, None)  # the overlap fills in, so nothing is to be replayed
         overlap = self._voice.expect(new, topics)
-        failure = await self._await_confirmation(old, new, overlap)
+        failure = await succession(old, new, overlap, self._bell)
         if failure is not None:
             new.close(str(failure))
             self._voice.abandon(str(failure))
@@ -221,24 +221,9 @@ class Carrier:
         self._stale = False
         self._is_live(new)
         nursery.start_soon(self._finish_later, overlap)
+        while old in self.links:  # its place must be free before another hand-over looks for one
+            await self._bell.wait()
         return None
-
-    async def _await_confirmation(self, old: Link, new: Link, overlap: Overlap) -> BridgeError | None:
-        """Wait until the new link has all that the old one has, and for `SETTLE_SECONDS` more while the old one lives."""
-        with trio.move_on_after(2 * CONFIRM_SECONDS) as patience:
-            while new.end is None and not overlap.full and self._lacks(old, new):
-                await self._bell.wait()
-        if patience.cancelled_caught:
-            return TransportLost(f"{new.name}: not everything was confirmed within {2 * CONFIRM_SECONDS:g} s")
-        overlap.confirmed(trio.current_time())
-        with trio.move_on_after(SETTLE_SECONDS):
-            while new.end is None and old.end is None and not overlap.full:
-                await self._bell.wait()
-        return new.end
-
-    @staticmethod
-    def _lacks(old: Link, new: Link) -> bool:
-        return not new.ready or not new.session.pending.isdisjoint(old.session.confirmed)
 
     def _blame_topic(self, added: frozenset[Topic], failure: BridgeError) -> None:
         """The old request was fine and the new one is not: a single topic that was added is what the vendor refuses."""

@@ -105,7 +105,7 @@ class FakeConnection:
         changed = set(names.split())
         self.topics = self.topics | changed if sign == "+" else self.topics - changed
         if sign == "+" and self._vendor.confirms:
-            self.say(Ready(tuple(self._vendor.topic(name) for name in sorted(changed))))
+            self.say(Ready(tuple(self._vendor.topic(name) for name in sorted(changed - self._vendor.unconfirmed))))
 
     async def ping(self) -> None:
         self.pings += 1
@@ -124,7 +124,7 @@ class FakeVendor:
         connections: those that are open, oldest first.
         opened: how many there ever were; `most` how many at the same time.
         refusals: raised by the next connects, one each.
-        confirms: whether it answers subscribes (and, on SSE, greets).
+        confirms: whether it answers subscribes (and, on SSE, greets); `unconfirmed` names topics that it passes over.
         connect_seconds: how long a connect takes.
         answers: what a fetch returns or raises, by question.
     """
@@ -144,6 +144,7 @@ class FakeVendor:
         self.requests: list[Credential | None] = []
         self.event_ids: list[str | None] = []
         self.confirms = True
+        self.unconfirmed: set[str] = set()
         self.connect_seconds = 0.01
         self.pong_seconds = 0.01
         self.fetched: list[tuple[float, Question]] = []

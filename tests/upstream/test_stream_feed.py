@@ -185,6 +185,15 @@ async def test_a_vendor_that_is_down_from_the_start_is_tried_again_and_again(ven
         assert house.feed.statistics().retries == 6
 
 
+async def test_after_a_good_connection_the_backoff_begins_anew(vendor, autojump_clock):
+    vendor.refusals.extend(TransportLost("nobody there") for _ in range(6))
+    async with running(House(vendor, A)) as house:
+        await trio.sleep(300)
+        vendor.connections[0].lose()
+        await trio.sleep(1.5)
+        assert house.covered() == {A}
+
+
 async def test_a_vendor_that_asks_us_to_stay_away_is_left_alone_for_as_long(vendor, autojump_clock):
     vendor.refusals.append(VendorRefused(429, "slow down", retry_after_seconds=120))
     async with running(House(vendor, A)):
@@ -270,15 +279,17 @@ async def test_an_old_connection_lost_in_the_middle_of_a_hand_over_is_followed_b
 
 
 async def test_hand_overs_are_made_one_at_a_time_within_the_vendors_connections(autojump_clock):
-    vendor = FakeVendor(Transport.SSE, max_connections=4, subscriptions_per_connection=2)
-    topics = [Topic(TopicKind.TRADE, InstrumentId(f"I{n}")) for n in range(9)]
-    async with running(House(vendor, *topics[:6])) as house:
+    vendor = FakeVendor(Transport.SSE, max_connections=6, subscriptions_per_connection=2)
+    topics = [Topic(TopicKind.TRADE, InstrumentId(f"I{n}")) for n in range(15)]
+    before, after = topics[:10], topics[0:10:2] + topics[10:]
+    async with running(House(vendor, *before)) as house:
         await trio.sleep(2)
-        assert len(vendor.connections) == 3
-        house.interest.set(topics[0], topics[2], topics[4], *topics[6:])
+        assert len(vendor.connections) == 5
+        house.interest.set(*after)
         await trio.sleep(20)
-        assert (vendor.most, vendor.opened, len(vendor.connections)) == (4, 6, 3)
-        assert house.covered() == {topics[0], topics[2], topics[4], *topics[6:]}
+        assert (vendor.most, vendor.opened, len(vendor.connections)) == (6, 10, 5)
+        assert house.covered() == set(after)
+        assert {topic for event in house.of(Uncovered) for topic in event.topics} == set(topics[1:10:2])
 
 
 async def test_without_a_connection_to_spare_the_old_one_is_closed_first_and_the_break_declared(autojump_clock):
@@ -286,7 +297,7 @@ async def test_without_a_connection_to_spare_the_old_one_is_closed_first_and_the
     async with running(House(vendor, A)) as house:
         await trio.sleep(1)
         house.interest.set(A, B)
-        await trio.sleep(5)
+        await trio.sleep(10)
         assert (vendor.most, vendor.opened) == (1, 2)
         assert [event.topics for event in house.of(Uncovered)] == [(A,)]
         assert house.covered() == {A, B}
@@ -346,6 +357,26 @@ async def test_a_new_token_moves_every_connection_without_losing_or_doubling_any
         assert sorted(house.trades()) == sorted(f"I{n}{number}" for n in (0, 59) for number in range(60))
         assert house.of(Uncovered) == []
         assert house.feed.statistics().overlaps_removed > 0
+
+
+async def test_a_successor_that_is_never_wholly_confirmed_is_closed_and_the_old_connection_goes_on(autojump_clock):
+    vendor, keeper = FakeVendor(Transport.WEBSOCKET), Keeper()
+    async with running(House(vendor, A, B, keeper=keeper)) as house:
+        await trio.sleep(1)
+        vendor.unconfirmed = {"trade:A"}
+        keeper.roll()
+        await trio.sleep(20)
+        old, _ = vendor.connections
+        await trio.sleep(10.5)
+        assert vendor.connections == [old]
+        old.say(trade(A, 1))
+        await trio.sleep(0.1)
+        assert house.trades() == ["A1"]
+        vendor.unconfirmed = set()
+        await trio.sleep(60)
+        assert len(vendor.connections) == 1
+        assert house.of(Uncovered) == []
+        assert vendor.requests[-1].token == "token-2"
 
 
 async def test_a_credential_that_the_vendor_says_ends_is_replaced_by_a_hand_over(vendor, autojump_clock):
