@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 from bridge.dialects.contract import HttpAnswer, Refusal
 from bridge.downstream.answers import plain_refusal
 from bridge.downstream.contract import Exchange, House
+from bridge.downstream.failures import described
 from bridge.downstream.goodbyes import refusal_answer
 from bridge.downstream.outlet import Receive, Scope, Send
 from bridge.model import Code
@@ -99,8 +100,8 @@ async def _called(house: House, call: Call) -> HttpAnswer:
         return await call.handler(house, exchange)
     except Refusal as refusal:
         return refusal_answer(refusal, served, endpoint)
-    except Exception:  # a handler's mistake must not show its insides
-        log.exception("handler_failed", endpoint=endpoint.path, dialect=served.dialect.name)
+    except Exception as error:  # noqa: BLE001 - a handler's mistake, whatever it is, must not show its insides
+        log.error("handler_failed", endpoint=endpoint.path, dialect=served.dialect.name, errors=described(error))  # noqa: TRY400
         return refusal_answer(Refusal(Code.INTERNAL, "something went wrong here; try again"), served, endpoint)
 
 

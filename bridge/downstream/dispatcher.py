@@ -22,6 +22,7 @@ from bridge.downstream.answers import (
 )
 from bridge.downstream.contract import Exchange, House
 from bridge.downstream.control import CALL_KEY, HEALTH_PATHS, Call, control_app
+from bridge.downstream.failures import described
 from bridge.downstream.goodbyes import refusal_answer
 from bridge.downstream.handlers import Handlers
 from bridge.downstream.incoming import Arrival, arrival, peer_of, request_of
@@ -165,8 +166,8 @@ async def _attempt(serve: Callable[[Send], Awaitable[None]], exchange: Exchange,
         await serve(watched)
     except Refusal as refusal:
         reason = refusal
-    except Exception:  # whatever it is, it is this stream's alone
-        log.exception("stream_failed", endpoint=exchange.request.endpoint.path, dialect=exchange.served.dialect.name)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this stream's alone
+        log.error("stream_failed", endpoint=exchange.request.endpoint.path, errors=described(error))  # noqa: TRY400
         reason = Refusal(Code.INTERNAL, "something went wrong here; try again")
     else:
         return None

@@ -16,9 +16,10 @@ from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
 from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
 
+from bridge.downstream.failures import described
 from bridge.downstream.guard_h2 import GuardedH2
 from bridge.downstream.guard_h11 import GuardedH11
-from bridge.downstream.guard_tasks import DISCONNECT_GRACE_SECONDS, AppTasks, leaves
+from bridge.downstream.guard_tasks import DISCONNECT_GRACE_SECONDS, AppTasks
 from bridge.downstream.guard_terms import Terms
 
 CONNECTION_KEY: Final = "bridge.connection"
@@ -78,10 +79,9 @@ class GuardedConnection(TCPServer):
             await trio.aclose_forcefully(self.stream)
 
     def _contain(self, group: BaseExceptionGroup[Exception]) -> None:
-        """Count an error and log where it came from; not its text, which may quote what a client sent."""
+        """Count an error and log it."""
         self.terms.contained += 1
-        for error in leaves(group):
-            log.warning("connection_error_contained", error=type(error).__name__, where=_where(error))
+        log.warning("connection_error_contained", errors=described(group))
 
     async def _handshake_and_serve(self) -> None:
         alpn = "http/1.1"
@@ -221,11 +221,3 @@ def _pieces(data: bytes) -> Iterator[bytes]:
         return
     for start in range(0, len(data), PIECE_BYTES):
         yield data[start : start + PIECE_BYTES]
-
-
-def _where(error: BaseException) -> str:
-    """Return the file and line at which an error arose."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    return "" if frame is None else f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}"

@@ -79,7 +79,8 @@ class GuardedH11(H11Protocol):
         return True
 
     async def _maybe_recycle(self) -> None:
-        await super()._maybe_recycle()
+        with trio.CancelScope(shield=True):  # an app may be cancelled by its last word: the disconnect that follows
+            await super()._maybe_recycle()
         if self.connection.our_state is h11.IDLE and self.connection.trailing_data[0]:
             self.task_group.spawn(self._proceed)
 

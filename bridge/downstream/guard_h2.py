@@ -59,6 +59,7 @@ class BoundedStreamBuffer(StreamBuffer):
     def __init__(self, event_class: type[Flag], patience_seconds: float) -> None:
         super().__init__(event_class)
         self._patience_seconds = patience_seconds
+        self._sent: Flag = event_class()
 
     @property
     def ended(self) -> bool:
@@ -92,12 +93,21 @@ class BoundedStreamBuffer(StreamBuffer):
         return data
 
     async def drain(self) -> None:
-        """Wait until all is taken.
+        """Wait until all is taken; of a stream that has ended, until its end was sent too (stock: a GOAWAY could overtake it).
 
         Raises:
             PeerStalledError: it was not, for as long as our patience lasts.
         """
-        await self._patiently(self._is_empty)
+        await self._patiently(self._sent if self._complete else self._is_empty)
+
+    async def finish(self) -> None:
+        """Note that nothing more will be sent."""
+        await self._sent.set()
+
+    async def close(self) -> None:
+        """Throw away what is left and let go whoever waits."""
+        await super().close()
+        await self.finish()
 
     async def _patiently(self, flag: Flag) -> None:
         with trio.move_on_after(self._patience_seconds) as patience:
@@ -123,13 +133,20 @@ class GuardedH2(H2Protocol):
 
     async def stream_send(self, event: StreamEvent) -> None:
         """Take what a stream has for its client; a stream whose client takes nothing is reset."""
-        if isinstance(event, StreamClosed) and self._is_unfinished(event.stream_id):
-            await self._reset(event.stream_id, ErrorCodes.INTERNAL_ERROR)
+        if isinstance(event, StreamClosed):
+            await self._on_closed(event)
+            return
         try:
             for piece in _pieces(event):
                 await super().stream_send(piece)
         except PeerStalledError:
             await self._reset(event.stream_id, ErrorCodes.CANCEL)
+
+    async def _on_closed(self, event: StreamClosed) -> None:
+        with trio.CancelScope(shield=True):  # an app may be cancelled by its last word: the disconnect that follows
+            if self._is_unfinished(event.stream_id):
+                await self._reset(event.stream_id, ErrorCodes.INTERNAL_ERROR)
+            await super().stream_send(event)
 
     def _is_unfinished(self, stream_id: int) -> bool:
         """Whether the app ended in the middle of its response."""
@@ -152,10 +169,13 @@ class GuardedH2(H2Protocol):
         return self.stream_buffers.pop(stream_id, None)
 
     async def _send_data(self, stream_id: int) -> None:
+        buffer = self.stream_buffers.get(stream_id)
         try:
             await super()._send_data(stream_id)
         except (KeyError, MissingStreamError):  # reset by us while it was being written
             self._forget(stream_id)
+        if stream_id not in self.stream_buffers and isinstance(buffer, BoundedStreamBuffer):
+            await buffer.finish()
 
     async def _handle_events(self, events: list[h2.events.Event]) -> None:
         for event in events:

@@ -15,6 +15,8 @@ from hypercorn.config import Config
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ASGISendEvent, Scope
 
+from bridge.downstream.failures import described
+
 INBOX_EVENTS: Final = 10
 """Unread events an app may have: Hypercorn's own number; each is at most one read of 64 KiB."""
 
@@ -114,7 +116,7 @@ class AppTasks(TaskGroup):
                 try:
                     await app(scope, inbox.get, send, _no_threads, _no_threads)
                 except* Exception as group:  # noqa: BLE001 - one request's failure is not its connection's
-                    log.warning("request_failed", kind=scope["type"], errors=[type(e).__name__ for e in leaves(group)])
+                    log.error("request_failed", kind=scope["type"], errors=described(group))  # noqa: TRY400 - see there
             inbox.end()
             await send(None)
 
@@ -126,11 +128,3 @@ class AppTasks(TaskGroup):
 def _no_threads(*_: object) -> None:
     """Stand in for what Hypercorn offers to WSGI apps only."""
     raise RuntimeError("an ASGI app needs no threads of the server")
-
-
-def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    """Return the errors in a group, however deep they are nested."""
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found.extend(leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
-    return found

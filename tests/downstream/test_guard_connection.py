@@ -5,6 +5,7 @@ import struct
 import h2.events
 import pytest
 import trio
+import trio.testing
 
 from bridge.downstream.guard import CONNECTION_KEY
 from bridge.downstream.guard_h2 import HIGH_WATER_BYTES
@@ -309,3 +310,32 @@ async def test_stream_outlives_every_idle_time():
             await stream.receive_some()
             await trio.sleep(0.3)
             assert app.running == 1
+
+
+async def test_app_cancelled_by_the_disconnect_behind_its_last_word_leaves_its_connection_in_order():
+    async def app(scope, receive, send):
+        async with trio.open_nursery() as nursery:
+
+            async def listen() -> None:
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(listen)
+            await trio.testing.wait_all_tasks_blocked()
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+            await send({"type": "http.response.body", "body": b"ok"})
+
+    ask = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    with trio.fail_after(10):
+        async with guarded(app, idle_seconds=0.2) as served:
+            stream = await served.connect()
+            await stream.send_all(ask * 3)
+            data = b""
+            while piece := await stream.receive_some():  # idle in the end, so it is closed in time
+                data += piece
+            assert data.count(b"HTTP/1.1 200") == 3
+            client = Http2Client(await served.connect())
+            await client.start()
+            assert await client.response(await client.request(get(b"/"))) == (200, b"ok")
+            await client.until(h2.events.ConnectionTerminated)

@@ -77,11 +77,11 @@ class Http2Client:
         return events
 
     async def until(self, kind: type | tuple[type, ...], stream_id: int | None = None) -> h2.events.Event:
-        """Read until an event of this kind (of this stream) has come; takes it and all before it."""
+        """Read until an event of this kind (of this stream) has come; takes it."""
         while True:
             for index, event in enumerate(self.events):
                 if isinstance(event, kind) and stream_id in (None, getattr(event, "stream_id", None)):
-                    del self.events[: index + 1]
+                    del self.events[index]
                     return event
             if self.ended:
                 raise AssertionError(f"the connection ended before a {kind} came")

@@ -1,21 +1,23 @@
 """Starts a server on a free port of the loopback: a small ASGI app behind the guard, or a `House`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import msgspec
 import trio
 
 from bridge.clock import wall_clock
-from bridge.downstream.contract import FeedReadiness, House, Readiness
+from bridge.dialects.contract import Endpoint, HttpAnswer
+from bridge.downstream.contract import FeedReadiness, House, Readiness, ServedDialect
 from bridge.downstream.dispatcher import Dispatcher
 from bridge.downstream.guard import Guard
 from bridge.downstream.handlers import Handlers
 from bridge.downstream.server import Listening, serve_app
-from bridge.downstream.settings import AuthSettings, LimitSettings, ListenSettings
-from bridge.model import FeedName
+from bridge.downstream.settings import AuthSettings, DialectSettings, LimitSettings, ListenSettings
+from bridge.model import Code, FeedName, Retry
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,13 @@ class Served:
 
     async def none_live(self) -> None:
         """Return when no connection and no task of one is left."""
-        while self.guard.live or self.nursery.child_tasks:  # noqa: ASYNC110 - a nursery tells nobody when a task ends
-            await trio.sleep(0.005)
+        await until(lambda: not self.guard.live and not self.nursery.child_tasks)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return when it holds; for what tells nobody when it changes."""
+    while not condition():  # noqa: ASYNC110 - see above
+        await trio.sleep(0.005)
 
 
 async def connect(port: int, receive_buffer: int | None = None) -> trio.SocketStream:
@@ -43,7 +50,11 @@ async def connect(port: int, receive_buffer: int | None = None) -> trio.SocketSt
     sock = trio.socket.socket()
     if receive_buffer is not None:
         sock.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, receive_buffer)
-    await sock.connect(("127.0.0.1", port))
+    try:
+        await sock.connect(("127.0.0.1", port))
+    except OSError:
+        sock.close()
+        raise
     return trio.SocketStream(sock)
 
 
@@ -108,3 +119,33 @@ async def opened(house: House, handlers: Handlers | None = None) -> AsyncIterato
 def port_of(listening: Listening, index: int = 0) -> int:
     """The port of one of its URLs."""
     return int(listening.urls[index].rpartition(":")[2])
+
+
+class PlainDialect:
+    """A dialect that has nothing but a name, endpoints and an error shape: `{"<name>": code}`."""
+
+    def __init__(self, name: str, *endpoints: Endpoint) -> None:
+        self.name = name
+        self.endpoints = endpoints
+
+    def refusal(
+        self, code: Code, message: str, retry: Retry, retry_after_seconds: float | None, endpoint: Endpoint | None
+    ) -> HttpAnswer:
+        """Spell a refusal; `forbidden` has a status of its own."""
+        body = msgspec.json.encode({self.name: code.value, "message": message})
+        return HttpAnswer(body=body, status=418 if code is Code.FORBIDDEN else 0)
+
+
+def plainly(
+    name: str, *endpoints: Endpoint, hosts: tuple[str, ...] = (), prefixes: tuple[str, ...] = ("",)
+) -> ServedDialect:
+    """Serve a `PlainDialect`."""
+    nothing: Any = None
+    dialect: Any = PlainDialect(name, *endpoints)
+    return ServedDialect(
+        dialect=dialect,
+        symbols=nothing,
+        limits=LimitSettings(),
+        settings=DialectSettings(hosts=hosts),
+        prefixes=prefixes,
+    )
