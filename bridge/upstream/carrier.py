@@ -80,6 +80,7 @@ class Carrier:
         self._backoff = Backoff(BASE_SECONDS, CAP_SECONDS, tools.random)
         self._scope = trio.CancelScope()
         self._stale = False
+        self._withheld: frozenset[Topic] = frozenset()
         self._live: Link | None = None
         self._last_event_id: str | None = None
 
@@ -120,7 +121,7 @@ class Carrier:
         except BridgeError as error:
             await self._failed(error)
             return False
-        link = self._start(nursery, credential, self._last_event_id)
+        link = self._start(nursery, self.topics, credential, self._last_event_id)
         self._voice.speaking = link
         self._stale = False
         while not (link.ready or link.end is not None):
@@ -131,10 +132,12 @@ class Carrier:
         self._is_live(link)
         return True
 
-    def _start(self, nursery: trio.Nursery, credential: Credential | None, last_event_id: str | None) -> Link:
+    def _start(
+        self, nursery: trio.Nursery, topics: frozenset[Topic], credential: Credential | None, last_event_id: str | None
+    ) -> Link:
         link = Link(self._tools.next_name(), self._tools.session(self.lane), self._tools.link, self._hear)
         self.links.append(link)
-        nursery.start_soon(link.run, self.topics, credential, last_event_id)
+        nursery.start_soon(link.run, topics, credential, last_event_id)
         return link
 
     async def _keep(self, nursery: trio.Nursery) -> None:
@@ -206,30 +209,35 @@ class Carrier:
             old.close("the vendor grants no second connection, so this one makes room")
             self._voice.fall_silent("the vendor grants no second connection")
             return None
-        topics = self.topics
-        new = self._start(nursery, credential, None)  # the overlap fills in, so nothing is to be replayed
+        topics = (self.topics - self._withheld) or self.topics
+        new = self._start(nursery, topics, credential, None)  # the overlap fills in, so nothing is to be replayed
         overlap = self._voice.expect(new, topics)
         failure = await succession(old, new, overlap, self._bell)
         if failure is not None:
             new.close(str(failure))
             self._voice.abandon(str(failure))
             self._blame_credential(new, failure)
-            self._blame_topic(topics - old.session.topics, failure)
+            self._blame_topics(topics - old.session.topics, failure)
             return failure
         self._voice.switch("unsubscribed")
         old.close("another connection has taken over")
-        self._stale = False
+        self._stale, self._withheld = False, frozenset()
         self._is_live(new)
         nursery.start_soon(self._finish_later, overlap)
         while old in self.links:  # its place must be free before another hand-over looks for one
             await self._bell.wait()
         return None
 
-    def _blame_topic(self, added: frozenset[Topic], failure: BridgeError) -> None:
-        """The old request was fine and the new one is not: a single topic that was added is what the vendor refuses."""
-        if isinstance(failure, VendorRefused) and failure.status in BAD_REQUEST and len(added) == 1:
+    def _blame_topics(self, added: frozenset[Topic], failure: BridgeError) -> None:
+        """The old request was fine and the new one is not: the vendor refuses a topic that was added; find it by halves."""
+        if not isinstance(failure, VendorRefused) or failure.status not in BAD_REQUEST:
+            return
+        if len(added) == 1:
+            self._withheld = frozenset()
             (topic,) = added
             self._decline(Declined(topic, Code.UNKNOWN_INSTRUMENT, failure.reason))
+        else:
+            self._withheld |= frozenset(sorted(added, key=str)[len(added) // 2 :])
 
     async def _finish_later(self, overlap: Overlap) -> None:
         await trio.sleep(AFTERMATH_SECONDS)

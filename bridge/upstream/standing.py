@@ -6,6 +6,7 @@ refused or failed `DOWN_AFTER` times in a row without one, and otherwise *connec
 
 from collections.abc import Iterable
 
+import structlog
 import trio
 
 from bridge.clock import Clock
@@ -22,6 +23,8 @@ REFUSED_SECONDS = 60.0
 """How long a topic that the vendor refused is left alone, as the contract has it."""
 
 REASON_CHARACTERS = 300
+
+_log = structlog.get_logger(__name__)
 
 
 class Standing(SessionCounters):
@@ -87,6 +90,7 @@ class Standing(SessionCounters):
             self.since = self.clock()
         self._said = True
         self.health, self.reason = health, reason
+        _log.info("a feed's health changed", feed=self.name, status=health.value, reason=reason)
         self.publish(FeedStatus(feed=self.name, status=health, ts_recv=self.clock(), reason=reason, since=self.since))
 
     # ── coverage ──

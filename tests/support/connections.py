@@ -24,7 +24,7 @@ from bridge.dialects.contract import (
     Transport,
     TransportProfile,
 )
-from bridge.errors import TransportLost
+from bridge.errors import TransportLost, VendorRefused
 from bridge.model import SECONDS, FeedName, Topic, UnixNanos
 from bridge.upstream.ask import AskTools
 from bridge.upstream.contract import Publish
@@ -124,6 +124,7 @@ class FakeVendor:
         connections: those that are open, oldest first.
         opened: how many there ever were; `most` how many at the same time.
         refusals: raised by the next connects, one each.
+        unknown: names of topics for which a whole request is refused, as some vendors do.
         confirms: whether it answers subscribes (and, on SSE, greets); `unconfirmed` names topics that it passes over.
         connect_seconds: how long a connect takes.
         answers: what a fetch returns or raises, by question.
@@ -144,6 +145,7 @@ class FakeVendor:
         self.requests: list[Credential | None] = []
         self.event_ids: list[str | None] = []
         self.confirms = True
+        self.unknown: set[str] = set()
         self.unconfirmed: set[str] = set()
         self.connect_seconds = 0.01
         self.pong_seconds = 0.01
@@ -179,7 +181,10 @@ class FakeVendor:
         await trio.sleep(self.connect_seconds)
         if self.refusals:
             raise self.refusals.popleft()
-        connection = FakeConnection(self, msgspec.json.decode(request.body))
+        names = msgspec.json.decode(request.body)
+        if not self.unknown.isdisjoint(names):
+            raise VendorRefused(400, "Invalid parameters")
+        connection = FakeConnection(self, names)
         self.connections.append(connection)
         self.opened += 1
         self.most = max(self.most, len(self.connections))

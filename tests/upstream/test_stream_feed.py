@@ -248,6 +248,19 @@ async def test_a_hand_over_refused_for_one_new_topic_refuses_that_topic_and_keep
         assert house.health()[-1] is FeedHealth.LIVE
 
 
+async def test_of_several_new_topics_only_those_that_the_vendor_refuses_are_refused(autojump_clock):
+    vendor = FakeVendor(Transport.SSE)
+    topics = [Topic(TopicKind.TRADE, InstrumentId(f"I{n}")) for n in range(20)]
+    vendor.unknown = {"trade:I7", "trade:I13"}
+    async with running(House(vendor, topics[0])) as house:
+        await trio.sleep(1)
+        house.interest.set(*topics)
+        await trio.sleep(50)
+        assert {str(event.topic) for event in house.of(TopicRefused)} == vendor.unknown
+        assert house.covered() == set(topics) - {topics[7], topics[13]}
+        assert house.of(Uncovered) == []
+
+
 async def test_a_hand_over_that_fails_keeps_the_old_connection_and_is_tried_again(autojump_clock):
     vendor = FakeVendor(Transport.SSE)
     async with running(House(vendor, A)) as house:
