@@ -5,11 +5,15 @@ and no price is ever hashed. Changes that change nothing (a removal of an unknow
 here, because every layer above wants to leave them out.
 """
 
+import operator
 from bisect import bisect_left
 from collections.abc import Iterable
 from decimal import Decimal
 
 from bridge.model import BookDelta, BookLevel, BookReplacement, BookSnapshot, Levels
+
+NOTHING = Decimal(0)
+"""The size that removes a level."""
 
 
 def same_number(one: Decimal, other: Decimal) -> bool:
@@ -120,16 +124,25 @@ class Book:
     def difference(self, other: "Book") -> tuple[Levels, Levels]:
         """Return the fewest levels that turn this book into `other`."""
         return (
-            difference(self.bids.top(), other.bids.top()),
-            difference(self.asks.top(), other.asks.top()),
+            difference(self.bids.top(), other.bids.top(), highest_first=True),
+            difference(self.asks.top(), other.asks.top(), highest_first=False),
         )
 
 
-def difference(before: Levels, after: Levels) -> Levels:
-    """Return the fewest changed levels (size 0 removes) that turn one side into another: those of `after`, then removals."""
-    old = {level.price: level.size for level in before}
-    changed = [
-        level for level in after if (size := old.pop(level.price, None)) is None or not same_number(size, level.size)
-    ]
-    changed.extend(BookLevel(price, Decimal(0)) for price in old)
+def difference(before: Levels, after: Levels, *, highest_first: bool) -> Levels:
+    """Return the fewest changed levels (size 0 removes) that turn one side into another; all of them best first."""
+    better = operator.gt if highest_first else operator.lt
+    changed: list[BookLevel] = []
+    at, end = 0, len(before)
+    for level in after:
+        while at < end and before[at] is not level and better(before[at].price, level.price):
+            changed.append(BookLevel(before[at].price, NOTHING))
+            at += 1
+        if at == end or before[at].price != level.price:
+            changed.append(level)
+            continue
+        if before[at] is not level and not same_number(before[at].size, level.size):
+            changed.append(level)
+        at += 1
+    changed.extend(BookLevel(level.price, NOTHING) for level in before[at:])
     return tuple(changed)

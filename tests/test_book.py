@@ -131,13 +131,21 @@ def test_any_run_of_snapshots_and_deltas_leaves_what_a_plain_dict_has(run, depth
         assert (book.best_ask and book.best_ask.price) == min(asks, default=None)
 
 
-@given(whole_sides, whole_sides)
-def test_the_difference_is_the_shortest_way_from_one_side_to_another(old, new):
-    before, after = plain_top(old, highest_first=True), plain_top(new, highest_first=True)
-    changes = difference(before, after)
+@given(whole_sides, whole_sides, st.booleans())
+def test_the_difference_is_the_shortest_way_from_one_side_to_another(old, new, highest_first):
+    before, after = plain_top(old, highest_first=highest_first), plain_top(new, highest_first=highest_first)
+    changes = difference(before, after, highest_first=highest_first)
+    assert len(changes) == sum(old.get(price) != new.get(price) for price in old | new)
+    assert [price for price, _ in changes] == sorted((price for price, _ in changes), reverse=highest_first)
     plain_change(old, changes)
     assert old == new
-    assert len(changes) == len({price for price, _ in set(before) ^ set(after)})
+
+
+def test_a_book_differs_from_another_on_both_sides():
+    one, other = Book(), Book()
+    one.apply(snapshot(side(("10", "1"), ("9", "1")), side(("11", "1"))))
+    other.apply(snapshot(side(("10", "2")), side(("11", "1"), ("12", "1"))))
+    assert one.difference(other) == (side(("10", "2"), ("9", "0")), side(("12", "1")))
 
 
 def lines(name: str) -> Iterator[dict[str, Any]]:

@@ -46,11 +46,6 @@ class Cuts:
         if not cuts:
             self._cuts.pop((feed, instrument), None)
 
-    def forget(self, feed: FeedName, instrument: InstrumentId) -> None:
-        """The full book is in doubt: each cut begins again with a snapshot."""
-        for cut in self._cuts.get((feed, instrument), {}).values():
-            cut.sequence = None
-
     def first(self, event: BookSnapshot, head: int) -> list[BookSnapshot]:
         """Return the first snapshots of the cuts that have none yet; `event` is the full book as it stands."""
         cuts = self._cuts.get((event.feed, event.instrument), {})
@@ -85,8 +80,8 @@ class Cuts:
 
     def _delta(self, cut: Cut, event: BookDelta, book: Book) -> BookDelta | None:
         bids, asks = book.bids.top(cut.depth), book.asks.top(cut.depth)
-        changed_bids = difference(cut.bids, bids) if bids != cut.bids else ()
-        changed_asks = difference(cut.asks, asks) if asks != cut.asks else ()
+        changed_bids = difference(cut.bids, bids, highest_first=True)
+        changed_asks = difference(cut.asks, asks, highest_first=False)
         if cut.sequence is None or not (changed_bids or changed_asks):
             return None
         previous = cut.sequence

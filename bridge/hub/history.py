@@ -29,10 +29,12 @@ FIELD_BYTES = 100
 def estimated_bytes(event: LogEvent) -> int:
     """Estimate what keeping an event costs, its encodings included."""
     match event:
-        case BookSnapshot() | BookDelta():
-            return FIXED_BYTES + LEVEL_BYTES * (len(event.bids) + len(event.asks))
+        case Trade():
+            return FIXED_BYTES * 2
         case Quote():
             return FIXED_BYTES * 3 + FIELD_BYTES * len(event.extra or ())
+        case BookSnapshot() | BookDelta():
+            return FIXED_BYTES + LEVEL_BYTES * (len(event.bids) + len(event.asks))
         case _:
             return FIXED_BYTES * 2
 
@@ -87,14 +89,14 @@ class History:
 
     def append(self, publication: Publication, now: UnixNanos) -> None:
         """Keep it, and let go of what the bounds no longer allow."""
-        event = publication.event
-        if isinstance(event, BookDelta):
+        if self._of_book:
             self._deltas += 1
-        self._keep(_Entry(publication, estimated_bytes(event), now))
+        self._keep(_Entry(publication, estimated_bytes(publication.event), now))
 
-    def wants_checkpoint(self, event: LogEvent) -> bool:
-        """Whether the book as it stands before this event is to be put down first."""
-        return isinstance(event, BookDelta) and (not self._entries or self._deltas >= self._checkpoint_every)
+    @property
+    def wants_checkpoint(self) -> bool:
+        """Whether the book as it stands is to be put down before the next delta."""
+        return not self._entries or self._deltas >= self._checkpoint_every
 
     def checkpoint(self, book: Publication, now: UnixNanos) -> None:
         """Put down the book as it stood at an offset that is already here; `book.whole` is set."""
@@ -155,13 +157,11 @@ class History:
     def _keep(self, entry: _Entry) -> None:
         self._entries.append(entry)
         self.size_bytes += entry.size_bytes
-        while self._too_much():
+        settings = self._settings
+        while len(self._entries) > settings.history_events or self.size_bytes > settings.history_bytes:
             self._drop()
         if self._of_book:
             self._drop_to_a_whole_book()
-
-    def _too_much(self) -> bool:
-        return len(self._entries) > self._settings.history_events or self.size_bytes > self._settings.history_bytes
 
     def _drop_to_a_whole_book(self) -> None:
         if any(isinstance(entry.publication.event, BookDelta) for entry in islice(self._entries, 2)):

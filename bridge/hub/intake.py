@@ -93,7 +93,6 @@ class Intake:
                 self.assembler.forget_quote(feed, topic.instrument)
             case TopicKind.BOOK:
                 self.assembler.forget_book(feed, topic.instrument)
-                self.cuts.forget(feed, topic.instrument)
             case TopicKind.BAR:
                 self.assembler.bars.forget(feed, topic.instrument, topic.interval)
             case _:

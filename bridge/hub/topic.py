@@ -9,7 +9,7 @@ from bridge.hub.history import History
 from bridge.hub.latest import Latest
 from bridge.hub.settings import HubSettings
 from bridge.hub.subscription import Subscription
-from bridge.model import SECONDS, FeedName, FeedStatus, Gap, Topic, TopicKind, UnixNanos, Want
+from bridge.model import SECONDS, BookDelta, FeedName, FeedStatus, Gap, Topic, TopicKind, UnixNanos, Want
 
 GAP_KINDS = frozenset({TopicKind.TRADE, TopicKind.BAR, TopicKind.ORDER})
 """Log topics: a client that returns too late gets a gap for each, beside whatever state there is."""
@@ -19,6 +19,10 @@ DOUBTFUL_KINDS = GAP_KINDS | {TopicKind.BOOK}
 
 FORGOTTEN_KINDS = frozenset({TopicKind.QUOTE, TopicKind.BOOK})
 """State topics whose kept publications are worthless once their coverage ended."""
+
+
+STATELESS_KINDS = frozenset({TopicKind.TRADE, TopicKind.ORDER})
+"""Topics of which there is no newest state."""
 
 
 class TopicRecord:
@@ -46,10 +50,15 @@ class TopicRecord:
         """Keep a publication and offer it to everyone whom it concerns."""
         event = publication.event
         self.touched = now
-        if self.history.wants_checkpoint(event) and (book := self.latest.standing()) is not None:
+        if (
+            isinstance(event, BookDelta)
+            and self.history.wants_checkpoint
+            and (book := self.latest.standing()) is not None
+        ):
             self.history.checkpoint(book, now)
         self.history.append(publication, now)
-        self.latest.update(publication)
+        if self.want.topic.kind not in STATELESS_KINDS:
+            self.latest.update(publication)
         if isinstance(event, Gap):
             audience = [subscription for subscription, promised in self.subscriptions.items() if promised]
         elif isinstance(event, FeedStatus) and event.instrument is not None:

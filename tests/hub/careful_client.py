@@ -82,10 +82,15 @@ class Client:
             self.subscription = None
 
     def go_back(self, index: int) -> str | None:
-        """Return a cursor given earlier, forgetting all that came after it."""
+        """Return a cursor given earlier, forgetting all that came after it.
+
+        Never from between the gaps of a new life: its first cursor can no longer name a place in the old one.
+        """
         if not self.taken:
             return self.cursor
         index %= len(self.taken)
+        while index + 1 < len(self.taken) and self.taken[index + 1][1].offset == 0:
+            index += 1
         del self.taken[index + 1 :]
         self.cursor = self.taken[-1][0]
         return self.cursor

@@ -56,7 +56,7 @@ def act(world: World, crowd: list[Client], what: str, one, other) -> None:
 
 
 @pytest.mark.parametrize("history_events", [10_000, 6])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(run=st.lists(step, min_size=10, max_size=80), restart_at=st.integers(0, 160))
 async def test_every_fact_arrives_once_or_lies_inside_a_declared_gap(history_events, run, restart_at):
     world = World(history_events)
