@@ -188,7 +188,7 @@ class SourceKeeper:
         is_new = self._held is None or credential.token != self._held.token
         self._held = credential
         self._obtained_at = self._terms.clock()
-        self._is_spoiled = self._is_spoiled and not is_new
+        self._is_spoiled = False
         self._fault = None
         self._backoff.reset()
         self._not_before = trio.current_time() + MIN_INTERVAL_SECONDS

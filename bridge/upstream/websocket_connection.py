@@ -3,7 +3,7 @@
 Theory of operation: the connection's task (`carry`) holds the library's reader in an inner nursery. Whatever leaves that
 reader (a refused handshake, or wsproto's complaint about a ping that met a close) ends there and becomes the connection's
 end, never the feed's. The connection's cancel scope ends task, reader and stream in one stroke, because the library by itself
-leaves a reader behind when its queue is full, and a stream open after an oversize message.
+leaves the stream open, and its reader waiting, after an oversize message or a broken frame.
 """
 
 import urllib.parse

@@ -176,6 +176,22 @@ async def test_answer_of_another_type_is_no_stream():
             await sse_connector.connect(HttpRequest(url=vendor.url))
 
 
+@pytest.mark.parametrize("head", ["200 OK", "500 Oops"])
+async def test_answer_that_is_not_taken_is_closed_at_once(head):
+    async def endless(call):
+        await call.send(f"HTTP/1.1 {head}\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        try:
+            while True:
+                await call.send(chunk(b"x" * 1000))
+        finally:
+            call.closed_by_client.set()
+
+    async with open_vendor(endless) as vendor, connector() as sse_connector:
+        with pytest.raises((TransportLost, VendorRefused)):
+            await sse_connector.connect(HttpRequest(url=vendor.url))
+        await vendor.calls[0].closed_by_client.wait()
+
+
 async def test_vendor_that_never_answers_is_given_up(monkeypatch):
     monkeypatch.setattr(sse, "ANSWER_SECONDS", 0.2)
     async with open_vendor(hang) as vendor, connector() as sse_connector:

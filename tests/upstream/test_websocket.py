@@ -477,6 +477,25 @@ async def test_close_under_cancellation_with_a_full_queue_leaves_no_task():
         assert "closed on this side" in repr(connection)
 
 
+async def test_close_of_a_broken_connection_with_a_full_queue_leaves_no_task():
+    async def flood_and_reset(call):
+        await call.accept()
+        with trio.move_on_after(0.3):
+            while True:
+                await call.say("x" * 1000)
+        await call.reset()
+
+    async with open_vendor(flood_and_reset) as vendor, connector() as ws:
+        connection = await ws.connect(HttpRequest(url=vendor.websocket_url))
+        with pytest.raises(TransportLost):  # noqa: PT012 - the first send after a reset may still go through
+            while True:
+                await connection.send(b"{}")
+                await trio.sleep(0.05)
+        await connection.aclose()
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert not ws._nursery.child_tasks
+
+
 async def test_cancelled_connect_leaves_no_connection_and_no_task():
     async with open_vendor(hang) as vendor, connector() as ws:
         async with trio.open_nursery() as nursery:
@@ -564,6 +583,16 @@ async def test_proxy_that_opens_no_tunnel_is_named(raw, words):
             await ws.connect(HttpRequest(url="ws://api.example.test/ws"))
     assert f"127.0.0.1:{proxy.port}" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+async def test_proxy_that_talks_for_ever_is_cut():
+    async def endless(call):
+        while True:
+            await call.send(b"x" * 1000)
+
+    async with open_vendor(endless) as proxy, connector(proxy=f"http://127.0.0.1:{proxy.port}") as ws:
+        with pytest.raises(TransportLost, match="gave no answer to CONNECT"):
+            await ws.connect(HttpRequest(url="ws://api.example.test/ws"))
 
 
 async def test_answers_are_fetched_over_the_same_client():
