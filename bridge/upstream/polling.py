@@ -190,7 +190,9 @@ class PollingFeed:
         if isinstance(key, Topic):
             self._standing.cover((key,))
         for word in said:
-            if isinstance(word, OrderUpdate) or (isinstance(key, Topic) and _is_about(word, key)):
+            if isinstance(word, Signal):
+                continue
+            if isinstance(word, OrderUpdate) or subject_of(word) == key:
                 self._standing.events += 1
                 self._standing.publish(word)
         if isinstance(key, str) and not _unfinished(said):
@@ -218,10 +220,6 @@ class PollingFeed:
 def _question(topic: Topic) -> Question:
     kind = _QUESTIONS[topic.kind]
     return Question(kind=kind, instrument=topic.instrument, interval=topic.interval, limit=_NEWEST_BARS)
-
-
-def _is_about(word: UpstreamEvent | Signal, topic: Topic) -> bool:
-    return not isinstance(word, Signal) and subject_of(word) == topic
 
 
 def _unfinished(said: Sequence[UpstreamEvent | Signal]) -> bool:
