@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 
+import msgspec
 import pytest
 import trio
 import trio.testing
@@ -14,7 +15,10 @@ from bridge.dialects.contract import Credential, Frame, HttpRequest
 from bridge.errors import ConfigError, VendorProtocolError, VendorRefused
 from bridge.model import MILLISECONDS, SECONDS, UnixNanos
 from bridge.upstream import token_sources
+from bridge.upstream.http import open_client
+from bridge.upstream.settings import FeedSettings
 from bridge.upstream.token_sources import CommandSource, FileSource, MintSource, ValueSource, expiry_of
+from tests.support.vendor import answer, open_vendor, saying
 
 
 def jwt_of(claims, head='{"alg":"HS256","typ":"JWT"}'):
@@ -241,6 +245,21 @@ async def test_refused_mint_has_the_vendors_words_without_our_key():
     assert caught.value.retry_after_seconds == 60
     assert "rapid-secret" not in str(caught.value)
     assert "hidden" not in repr(source)
+
+
+async def test_mint_over_a_real_socket_as_the_page_prints_it():
+    body = json.dumps({"success": True, "token": TOKEN, "sseUrl": "https://ws.tradingviewapi.com/sse/stream"}).encode()
+    settings = FeedSettings(dialect="tradingview", url="https://ws.tradingviewapi.com")
+    vendor_says = saying(answer("200 OK", body, "Content-Type: application/json"))
+    with trio.fail_after(20):
+        async with open_vendor(vendor_says) as vendor, open_client(settings, lambda: UnixNanos(0)) as client:
+            request = msgspec.structs.replace(MINT, url=vendor.url + "/api/token/generate")
+            source = MintSource(request, lambda raw: Credential(token=json.loads(raw)["token"]), client.fetch)
+            credential = await source.get()
+    assert credential.expires_at == EXPIRES * SECONDS
+    assert vendor.calls[0].request_line == "POST /api/token/generate HTTP/1.1"
+    assert vendor.calls[0].headers["x-rapidapi-key"] == "rapid-secret"
+    assert vendor.calls[0].body == b"{}"
 
 
 async def test_malformed_mint_answer_is_the_dialects_complaint():
