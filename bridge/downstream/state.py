@@ -140,7 +140,6 @@ def _bars(hub: Hub, want: Want, limit: int) -> Found:
     standing = hub.state(want)
     for one in [*publications, standing] if standing is not None else publications:
         if isinstance(one.event, Bar):
-            newest.pop(one.event.ts_open, None)
             newest[one.event.ts_open] = (one.event, hub.cursor(one.offset))
     return list(newest.values())[-limit:]
 

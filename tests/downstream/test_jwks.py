@@ -71,6 +71,12 @@ async def test_what_does_not_fit_the_providers_keys_is_unauthorized(autojump_clo
     assert caught.value.code is Code.UNAUTHORIZED
 
 
+@pytest.mark.parametrize("key_id", ["o", "x", "q", ""])
+async def test_only_keys_that_may_check_signatures_are_kept(autojump_clock, key_id):
+    with pytest.raises(jwt.InvalidKeyError):
+        await JwksCache("https://idp/keys", Provider().client).key(key_id)
+
+
 async def test_many_connections_at_once_cause_one_fetch(autojump_clock):
     provider = Provider()
     cache = JwksCache("https://idp/keys", provider.client)

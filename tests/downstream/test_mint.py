@@ -54,6 +54,13 @@ async def test_a_key_mints_a_token_of_its_own_user_for_no_longer_than_it_may(aut
         assert dict(answer.headers)["cache-control"] == "no-store"
 
 
+async def test_a_wish_for_a_longer_life_is_cut_to_what_the_key_allows(autojump_clock):
+    async with open_bench(auth=AUTH, dialect="tradingview") as (bench, _):
+        minted = json.loads((await asked(bench, "key-of-alice", b'{"token-jwt-type":"3"}')).body)
+        identity = await bench.gate.identify(Peer(address="a", tokens=(minted["token"],)))
+        assert identity.expires == START + 600 * SECONDS
+
+
 async def test_a_key_without_topics_gets_the_default_ones(autojump_clock):
     async with open_bench(auth=AUTH, dialect="tradingview") as (bench, _):
         minted = json.loads((await asked(bench, "key-of-bob")).body)

@@ -110,6 +110,15 @@ async def test_a_refusal_from_upstream_is_answered_as_soon_as_it_comes(autojump_
         assert trio.current_time() - began == pytest.approx(0.5)
 
 
+async def test_what_the_vendor_refused_lately_is_refused_at_once(autojump_clock):
+    async with open_bench() as (bench, _):
+        hold(bench, "quote:BTC-USD")
+        bench.refuse("quote:BTC-USD", Code.UNSUPPORTED_TOPIC)
+        began = trio.current_time()
+        assert (await refused(bench, "quote")).code is Code.UNSUPPORTED_TOPIC
+        assert trio.current_time() == began
+
+
 async def test_a_feed_that_goes_down_is_not_answered_with_old_prices(autojump_clock):
     async with open_bench() as (bench, _):
         hold(bench, "quote:BTC-USD")

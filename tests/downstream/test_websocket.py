@@ -2,7 +2,7 @@ import pytest
 import trio
 
 from bridge.downstream.websocket import MAX_MESSAGE_BYTES, echoed_subprotocol
-from bridge.model import Code
+from bridge.model import Code, UnixNanos, rfc3339
 from tests.support.asgi import JWT, NOTHING_LEFT, START, Client, open_bench, sse, websocket, with_limits
 
 SECONDS = 1_000_000_000
@@ -233,17 +233,18 @@ async def test_a_connection_ends_when_its_token_does(autojump_clock):
         assert bench.left() == NOTHING_LEFT
 
 
-async def test_a_renewed_token_moves_the_end(autojump_clock):
+@pytest.mark.parametrize(("first", "second"), [(10, 100), (100, 10)])
+async def test_a_renewed_token_moves_the_end(autojump_clock, first, second):
     async with open_bench(auth=JWT) as (bench, nursery):
-        client = websocket(bench, nursery, token=bench.token(ttl=10))
+        client = websocket(bench, nursery, token=bench.token(ttl=first))
         await subscribed(client, "quote:X")
         await trio.sleep(5)
-        client.say({"op": "renew", "token": bench.token(ttl=100), "ref": "n"})
+        client.say({"op": "renew", "token": bench.token(ttl=second), "ref": "n"})
         await client.until(lambda: len(client.of("ok")) == 2)
         assert client.of("ok")[1]["op"] == "renew"
-        assert client.of("ok")[1]["expires"] == "2026-01-01T00:01:45Z"
+        assert client.of("ok")[1]["expires"] == rfc3339(UnixNanos(START + (5 + second) * SECONDS))
         await client.done.wait()
-        assert 0 <= bench.clock() - (START + 105 * SECONDS) < SECONDS
+        assert 0 <= bench.clock() - (START + (5 + second) * SECONDS) < SECONDS
 
 
 async def test_a_renewed_token_that_grants_less_takes_the_rest_away(autojump_clock):
@@ -344,6 +345,9 @@ async def test_a_topic_that_the_vendor_refuses_leaves_with_a_problem(autojump_cl
         await client.until(lambda: client.of("trade"))
         problem = await told(client, {"op": "subscribe", "topics": ["trade:X", "quote:BTC-USD"]})
         assert (problem["code"], problem["topic"]) == ("unsupported_topic", "quote:BTC-USD")
+        assert len(client.of("ok")) == 1
+        (shown,) = bench.house.connections.statistics()
+        assert shown.topics == ("all:BTC-USD",), "a subscribe is all or nothing"
 
 
 @pytest.mark.parametrize(
