@@ -12,7 +12,8 @@ from bridge.model import SECONDS, UnixNanos
 from bridge.upstream import http
 from bridge.upstream.http import open_client
 from bridge.upstream.settings import FeedSettings
-from tests.support.vendor import EVENT_STREAM, answer, certified, chunk, hang, open_proxy, open_vendor, saying
+from tests.support.proxy import open_proxy
+from tests.support.vendor import EVENT_STREAM, answer, certified, chunk, hang, open_vendor, saying
 
 NOW = UnixNanos(1_773_880_484 * SECONDS)
 

@@ -15,6 +15,7 @@ from bridge.upstream.http import open_client
 from bridge.upstream.settings import FeedSettings
 from bridge.upstream.websocket import open_websocket_connector
 from bridge.upstream.websocket_connection import WebSocketTerms
+from tests.support.proxy import open_proxy
 from tests.support.vendor import (
     BINARY,
     CLOSE,
@@ -24,7 +25,6 @@ from tests.support.vendor import (
     answer,
     certified,
     hang,
-    open_proxy,
     open_vendor,
     saying,
     server_frame,
