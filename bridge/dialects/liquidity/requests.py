@@ -84,7 +84,9 @@ class LiquidityRequests:
             return []
         depth = self._asked.depth
         return [
-            self._message("subscribe", topic, {"depth": depth} if depth and topic.kind is TopicKind.BOOK else {})
+            self._message(
+                "subscribe", topic, {"depth": depth} if depth is not None and topic.kind is TopicKind.BOOK else {}
+            )
             for topic in topics
         ]
 
