@@ -94,7 +94,7 @@ def control_app(house: House) -> AsgiApp:
 
 
 async def _called(house: House, call: Call) -> HttpAnswer:
-    exchange = call.exchange(bytes(await request.get_data(cache=False, as_text=False)))
+    exchange = call.exchange(cast("bytes", await request.get_data(cache=False, as_text=False)))
     served, endpoint = exchange.served, exchange.request.endpoint
     try:
         return await call.handler(house, exchange)

@@ -134,6 +134,7 @@ async def test_head_has_the_headers_and_no_body():
     async with client() as asking:
         answer = await asking.head("/v1/poll")
         assert (answer.status_code, answer.headers["etag"], answer.content) == (200, '"1"', b"")
+        assert (await asking.head("/healthz")).status_code == 200
         answer = await asking.head("/v1/stream")
         assert (answer.status_code, answer.headers["content-type"], answer.content) == (200, "text/event-stream", b"")
 

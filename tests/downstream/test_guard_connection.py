@@ -218,6 +218,33 @@ async def test_app_that_does_not_listen_is_cancelled_when_its_client_leaves():
             assert app.ends == ["cancelled"]
 
 
+async def test_app_that_does_not_listen_is_cancelled_when_its_http2_stream_is_reset():
+    app = App(listens=False)
+    with trio.fail_after(10):
+        async with guarded(app) as served:
+            client = Http2Client(await served.connect())
+            await client.start()
+            stream_id = await client.request(get(b"/quiet"))
+            await client.until(h2.events.DataReceived, stream_id)
+            client.connection.reset_stream(stream_id)
+            await client.flush()
+            await app.idle.wait()
+            assert await client.response(await client.request(get(b"/"))) == (200, b"ok")
+            assert app.ends == ["cancelled"]
+
+
+async def test_client_that_still_talks_after_our_last_word_is_not_answered_with_a_reset():
+    with trio.fail_after(10):
+        async with guarded(App()) as served:
+            stream = await served.connect()
+            await stream.send_all(b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 100000\r\n\r\n")
+            while await stream.receive_some():
+                pass
+            for _ in range(5):  # a reset would have come back before the last
+                await stream.send_all(bytes(20_000))
+                await trio.sleep(0.05)
+
+
 async def test_app_that_does_not_listen_cannot_block_the_reader_for_ever():
     app = App(listens=False)
     with trio.fail_after(10):

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import h2.events
 import pytest
+import structlog.testing
 import trio
 import trio.testing
 import trustme
 from websockets.trio.client import connect as websocket
 
 from bridge.dialects.contract import Endpoint, EndpointKind
+from bridge.downstream.contract import House
 from bridge.downstream.handlers import Handlers
 from bridge.downstream.server import serve
 from bridge.downstream.settings import AuthSettings, Certificate, LimitSettings, ListenSettings
@@ -226,7 +228,13 @@ async def test_stream_that_says_no_goodbye_is_cut_after_the_drain():
 
 async def test_drain_does_not_wait_for_who_has_not_asked_anything(certified: ListenSettings):
     limits = LimitSettings(drain_seconds=1_000)
-    async with opened(small_house(served=SERVED, listen=certified, limits=limits), handlers()) as listening:
+    # Their own deadline for the first request, 10 s, would end them too: this is about not waiting for it.
+    with trio.fail_after(6):
+        await drained_with_silent_clients(small_house(served=SERVED, listen=certified, limits=limits))
+
+
+async def drained_with_silent_clients(house: House) -> None:
+    async with opened(house, handlers()) as listening:
         silent = [await connect(port_of(listening, index)) for index in (0, 1)]
         await until(lambda: listening.statistics().connections.connections == 2)
     for client in silent:
@@ -266,6 +274,15 @@ async def test_connections_beyond_the_limit_are_closed_and_room_is_given_back(
         await again.send_all(ask)
         assert (await again.receive_some()).startswith(b"HTTP/1.1 200")
         await again.aclose()
+
+
+@pytest.mark.parametrize(("bind", "warned"), [("127.0.0.1:0", False), ("0.0.0.0:0", True)])
+async def test_listening_beyond_this_machine_without_tls_is_warned_of(bind: str, warned: bool):
+    house = small_house(listen=ListenSettings(bind=(bind,)), auth=AuthSettings(mode="jwt"))
+    with structlog.testing.capture_logs() as logs:
+        async with opened(house, handlers()):
+            pass
+    assert [entry["log_level"] for entry in logs if entry["event"] == "listening_without_tls"] == ["warning"] * warned
 
 
 async def test_a_mistake_in_the_configuration_is_told_before_anything_listens():
