@@ -51,6 +51,7 @@ class Holdings:
             raise Refusal(
                 Code.TOO_MANY_SUBSCRIPTIONS,
                 f"{counted} topics on one connection; {self._limit} is the most. Ask for fewer, or open another connection",
+                topic=str(granted[0].topic) if len(granted) == 1 else None,
             )
 
     def missing(self, granted: Sequence[Granted]) -> tuple[Want, ...]:
