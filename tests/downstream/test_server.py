@@ -196,6 +196,7 @@ async def test_streams_say_goodbye_and_http2_connections_goaway():
             assert body.endswith(b"data: goodbye\n\n")
         await client.until(h2.events.ConnectionTerminated)
         await client.stream.aclose()
+    assert listening.statistics().connections.contained == 0
 
 
 async def test_draining_server_takes_no_more_connections_and_refuses_new_streams_as_safe_to_repeat():
