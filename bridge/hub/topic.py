@@ -147,7 +147,6 @@ class Topics:
                 and record.touched < until
                 and record.coverage.since is None
                 and record.want.topic.kind is not TopicKind.STATUS
-                and len(self.family(record.want.feed, record.want.topic)) <= 1
             ):
                 found.append(record)
         return found

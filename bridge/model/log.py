@@ -109,7 +109,7 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
         missed: how many events, when known.
         ts_from: the time range, when known; `ts_to` likewise.
         repaired: whether what was missed has been delivered after all.
-        feed: whose topics these are, where it stands in the log for everyone; None = one subscriber's own.
+        feed: whose topics these are; None = of no one feed. Two feeds may have the same topic.
     """
 
     topics: tuple[Topic, ...]

@@ -169,3 +169,18 @@ async def test_everything_is_forgotten_again(autojump_clock):
         assert (statistics.topics, statistics.interests, statistics.history_events, statistics.cuts) == (1, 0, 0, 0)
         assert hub.open(wants(topics[0]), subscription.cursor, ROOMY).verdict is Verdict.RESET
         nursery.cancel_scope.cancel()
+
+
+async def test_what_is_leased_is_not_forgotten_however_quiet(autojump_clock):
+    hub = Hub(MemoryLog(), TrioClock(UnixNanos(0)), HubSettings(history_seconds=10))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hub.run)
+        hub.lease(wants(QUOTE), 100)
+        start = hub.cursor()
+        hub.publish(QuotePatch(**X, bid=Decimal(1)))
+        await trio.sleep(60)
+        assert hub.state(Want(QUOTE, FEED)) is not None
+        assert hub.read(wants(QUOTE), start, 5).verdict is Verdict.RESUMED
+        await trio.sleep(60)
+        assert hub.state(Want(QUOTE, FEED)) is None
+        nursery.cancel_scope.cancel()
