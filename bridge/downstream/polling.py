@@ -2,20 +2,24 @@
 
 Without `after` it answers with the current state, for which it waits up to two seconds where upstream has to be asked
 first; with `after`, with what came since, for which it waits up to `wait`. It never folds: every event of the log is there.
+A poll that still waits when its token ends is answered `token_expired`, as a stream would be ended.
 """
 
+import math
+
 import msgspec
+import trio
 
 from bridge.dialects.contract import EncoderOptions, HttpAnswer, Refusal, Request, Transport
 from bridge.downstream.codec import framed, texts
-from bridge.downstream.contract import Exchange, House
+from bridge.downstream.contract import Exchange, House, Identity
 from bridge.downstream.goodbyes import problem
 from bridge.downstream.holdings import Holdings
 from bridge.downstream.news import FIRST_VALUE_SECONDS, has_value, lease, look_until, may_be_silent, no_value
 from bridge.downstream.remembered import without_refused
 from bridge.downstream.terms import options_of
 from bridge.hub.hub import Page
-from bridge.model import Code, Topic, Want
+from bridge.model import SECONDS, Code, Topic, Want
 
 MAX_WAIT_SECONDS = 60.0
 """Longer than any proxy's idle timeout we know of would only look like a dead request."""
@@ -75,10 +79,20 @@ async def poll(house: House, exchange: Exchange) -> HttpAnswer:
     if refusals and not standing:
         raise refusals[0]
     wants = tuple(dict.fromkeys(want for one in standing for want in one.wants))
-    with house.admission.seat(identity, Transport.POLLING, served):
+    page: Page | None = None
+    with house.admission.seat(identity, Transport.POLLING, served), trio.move_on_after(_seconds_left(house, identity)):
         lease(house, served, standing)
         page = await _page(house, wants, question)
+    if page is None:
+        raise Refusal(Code.TOKEN_EXPIRED, "the token ended while the poll waited; the cursor is good with another one")
     return _answer(house, exchange, page, refusals)
+
+
+def _seconds_left(house: House, identity: Identity) -> float:
+    """How long the asker's token lasts: a poll is not answered to one that has ended meanwhile."""
+    if identity.expires is None:
+        return math.inf
+    return max(0.0, (identity.expires - house.clock()) / SECONDS)
 
 
 async def _page(house: House, wants: tuple[Want, ...], question: PollQuestion) -> Page:

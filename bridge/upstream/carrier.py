@@ -97,7 +97,7 @@ class Carrier:
 
     def renew(self) -> None:
         """There is a new credential: move to a connection that uses it."""
-        self._stale = True
+        self._stale = self._renewed = True
         self._bell.ring()
 
     def close(self, reason: str) -> None:
@@ -186,14 +186,15 @@ class Carrier:
 
     # ── two links ──
     async def _hand_over(self, nursery: trio.Nursery, old: Link) -> None:
-        """Try once to move to a new link with the topics and the credential wanted now."""
+        """Try once to move to a new link with the topics and the credential wanted now; a newer credential ends the wait."""
+        self._renewed = False
         async with self._tools.handing_over:
             failure = await self._try_hand_over(nursery, old)
         if failure is None or old.end is not None:
             return
         self._tools.standing.failed(failure, another_is_live=True)
         with trio.move_on_after(self._backoff.next(_stay_away(failure))):
-            while old.end is None:
+            while old.end is None and not self._renewed:
                 await self._bell.wait()
 
     async def _try_hand_over(self, nursery: trio.Nursery, old: Link) -> BridgeError | None:
@@ -210,6 +211,10 @@ class Carrier:
             self._voice.fall_silent("the vendor grants no second connection")
             return None
         topics = (self.topics - self._withheld) or self.topics
+        was_stale, self._stale = (
+            self._stale,
+            False,
+        )  # what is said of the credential from here on is said of the new one
         new = self._start(nursery, topics, credential, None)  # the overlap fills in, so nothing is to be replayed
         overlap = self._voice.expect(new, topics)
         failure = await succession(old, new, overlap, self._bell)
@@ -218,10 +223,11 @@ class Carrier:
             self._voice.abandon(str(failure))
             self._blame_credential(new, failure)
             self._blame_topics(topics - old.session.topics, failure)
+            self._stale = self._stale or was_stale
             return failure
         self._voice.switch("unsubscribed")
         old.close("another connection has taken over")
-        self._stale, self._withheld = False, frozenset()
+        self._withheld = frozenset()
         self._is_live(new)
         nursery.start_soon(self._finish_later, overlap)
         while old in self.links:  # its place must be free before another hand-over looks for one

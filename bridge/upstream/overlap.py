@@ -4,12 +4,13 @@ Theory of operation. While both are open the *old* connection's events are publi
 new one began to open; the *new* one's are held. At the switch the old one has ended, and of what was held goes out:
 
 * trades: those with an id by the id; those without as a multiset (`tally`), a doubtful one marked `possible_duplicate`;
-* orders: what the old one did not say word for word; bars: as trades without ids, a doubtful one goes out;
-* quotes: the patches behind the last one that the old connection had delivered too, in order;
+* orders: what the old one did not say word for word; final bars: as trades without ids, a doubtful one goes out;
+* quotes and open bars: what follows the last word that the old connection had delivered too, in order; a vendor begins a
+  connection with how things stood, and that may be older than what the old one said since;
 * books: one replacement, folded from everything the new one said. The new one's later deltas build upon it.
 
 For `AFTERMATH_SECONDS` more the new one's events still pass through here, because it may lag behind the old one. At the end
-one patch for each quote, folded from everything the new connection said, puts right what may still differ.
+one patch for each quote, folded from everything the new connection said, and its last open bars put right what may still differ.
 """
 
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ from bridge.model import (
     BookDelta,
     BookReplacement,
     BookSnapshot,
+    InstrumentId,
     OrderUpdate,
     QuotePatch,
     Topic,
@@ -40,6 +42,9 @@ AFTERMATH_SECONDS = 2.0
 HELD_EVENTS = 10_000
 """Events of the new connection that are held; then the switch is made at once. Books are folded and do not count."""
 
+State = tuple[InstrumentId, str | None]
+"""A quote, or the open bar of an interval."""
+
 
 class Overlap:
     """The overlap of two connections. Pure: times are Trio's, handed in.
@@ -58,8 +63,9 @@ class Overlap:
         self._ids: set[tuple[str, str]] = set()
         self._orders: set[bytes] = set()
         self._held: list[tuple[UpstreamEvent, float]] = []
-        self._old_quotes: dict[str, float] = {}
+        self._old_states: dict[State, float] = {}
         self._quotes: dict[str, QuoteFold] = {}
+        self._bars: dict[State, Bar] = {}
         self._books: dict[str, BookFold] = {}
 
     @property
@@ -75,11 +81,11 @@ class Overlap:
                 self._ids.add((event.instrument, trade_id))
             case OrderUpdate():
                 self._orders.add(_content(event))
-            case Trade() | Bar():
+            case Trade() | Bar() | QuotePatch():
                 self._tally.note(_content(event), now)
-            case QuotePatch():
-                self._tally.note(_content(event), now)
-                self._old_quotes[event.instrument] = now
+                state = _state_of(event)
+                if state is not None:
+                    self._old_states[state] = now
             case _:
                 pass
 
@@ -103,17 +109,17 @@ class Overlap:
     def switch(self, now: float) -> list[UpstreamEvent]:
         """The old connection has ended; return what of the new one's is to be published, in order."""
         self._tally.ended(now)
-        known = self._known_quotes()
+        known = self._known_states()
         held, self._held = self._held, []
         out: list[UpstreamEvent] = []
         for place, (event, received) in enumerate(held):
-            if isinstance(event, QuotePatch):
-                if place >= known.get(event.instrument, 0) and received > self._seen_until(event, known):
-                    out.append(event)
-                else:
-                    self.removed += 1
-            else:
+            state = _state_of(event)
+            if state is None:
                 out.extend(self._judge(event, received))
+            elif place >= known.get(state, 0) and received > self._seen_until(state, known):
+                out.append(event)
+            else:
+                self.removed += 1
         books = (fold.folded() for fold in self._books.values())
         return [*out, *(book for book in books if book is not None)]
 
@@ -123,8 +129,8 @@ class Overlap:
         return self._judge(event, now)
 
     def finish(self) -> list[UpstreamEvent]:
-        """The aftermath is over; return what puts the quotes right."""
-        return [fold.patch for fold in self._quotes.values() if fold.patch is not None]
+        """The aftermath is over; return what puts the quotes and the open bars right; the hub leaves out what is known."""
+        return [*(fold.patch for fold in self._quotes.values() if fold.patch is not None), *self._bars.values()]
 
     # ── judging ──
     def _judge(self, event: UpstreamEvent, received: float) -> list[UpstreamEvent]:
@@ -141,33 +147,48 @@ class Overlap:
         self.removed += not out
         return out
 
-    def _known_quotes(self) -> dict[str, int]:
-        """By instrument: the place behind the last held patch that the old connection delivered too."""
-        known: dict[str, int] = {}
+    def _known_states(self) -> dict[State, int]:
+        """By state: the place behind the last held word on it that the old connection delivered too."""
+        known: dict[State, int] = {}
         for place, (event, received) in enumerate(self._held):
-            if not isinstance(event, QuotePatch):
-                continue
-            if self._tally.match(_content(event), received) is not Sameness.FRESH:
-                known[event.instrument] = place + 1
+            state = _state_of(event)
+            if state is not None and self._tally.match(_content(event), received) is not Sameness.FRESH:
+                known[state] = place + 1
         return known
 
-    def _seen_until(self, patch: QuotePatch, known: dict[str, int]) -> float:
+    def _seen_until(self, state: State, known: dict[State, int]) -> float:
         """Where nothing matched, what came before the old connection's last word is older than that word."""
-        return float("-inf") if patch.instrument in known else self._old_quotes.get(patch.instrument, float("-inf"))
+        return float("-inf") if state in known else self._old_states.get(state, float("-inf"))
 
     def _fold(self, event: UpstreamEvent) -> None:
+        state = _state_of(event)
         if isinstance(event, QuotePatch):
             self._quotes.setdefault(event.instrument, QuoteFold()).add(event)
+        elif isinstance(event, Bar):
+            self._bars.pop((event.instrument, event.interval), None)
+            if state is not None:
+                self._bars[state] = event
+
+
+def _state_of(event: UpstreamEvent) -> State | None:
+    """What an event is the newest word on, so that an older word is of no use; None = every one of its kind matters."""
+    match event:
+        case QuotePatch():
+            return event.instrument, None
+        case Bar() if not event.is_final:
+            return event.instrument, event.interval
+        case _:
+            return None
 
 
 def _delivered(event: Trade | Bar | QuotePatch, sameness: Sameness) -> list[UpstreamEvent]:
     if sameness is Sameness.FRESH:
         return [event]
-    if sameness is Sameness.DUPLICATE or isinstance(event, QuotePatch):
+    if sameness is Sameness.DUPLICATE or _state_of(event) is not None:
         return []
     return [msgspec.structs.replace(event, possible_duplicate=True) if isinstance(event, Trade) else event]
 
 
-def _content(event: Trade | Bar | QuotePatch | OrderUpdate) -> bytes:
+def _content(event: UpstreamEvent) -> bytes:
     """What two copies of one event have in common: everything but when we received it."""
     return msgspec.json.encode(msgspec.structs.replace(event, ts_recv=UnixNanos(0)))

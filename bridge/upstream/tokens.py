@@ -23,8 +23,11 @@ from bridge.upstream.token_sources import CommandSource, FileSource, MintSource,
 MIN_INTERVAL_SECONDS = 10.0
 """Between two credentials asked for because the one held was refused or ended: some vendors' first 401 is a passing one."""
 
+SHORT_LIFE_SECONDS = 4.0
+"""A credential that comes with less than this left has no time for a hand-over; rather, one of the clocks is wrong."""
+
 MIN_LIFE_SECONDS = 30.0
-"""A credential is not renewed ahead of time sooner than this after it came, however soon it says to end."""
+"""Such a credential is not renewed ahead of time sooner than this after it came."""
 
 RECHECK_SECONDS = 30.0
 """How often the wall clock, which may be set, is compared with the credential's end."""
@@ -219,7 +222,8 @@ class SourceKeeper:
         if self._held is None or self._held.expires_at is None:
             return RECHECK_SECONDS
         life = (self._held.expires_at - self._obtained_at) / SECONDS
-        due = max(life - min(self._terms.margin_seconds, life / 2), MIN_LIFE_SECONDS)
+        margin = min(self._terms.margin_seconds, life / 2)
+        due = MIN_LIFE_SECONDS if life < SHORT_LIFE_SECONDS else life - margin
         return due - (self._terms.clock() - self._obtained_at) / SECONDS
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from decimal import Decimal
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -190,18 +191,33 @@ def test_orders_are_published_once_by_their_content():
     assert stage.removed == 1
 
 
-def test_bars_are_taken_out_count_for_count():
-    def bar(close: int) -> Bar:
-        price = Decimal(close)
-        return Bar(interval="5m", open=price, high=price, low=price, close=price, ts_recv=at(0), **BASE)
+def bar(close: int, interval: str = "5m", **more) -> Bar:
+    price = Decimal(close)
+    return Bar(interval=interval, open=price, high=price, low=price, close=price, ts_recv=at(0), **BASE, **more)
 
+
+@pytest.mark.parametrize("is_final", [True, False])
+def test_bars_are_taken_out_count_for_count(is_final):
     stage = overlap()
     stage.confirmed(0.0)
     for close in (1, 2):
+        stage.old(bar(close, is_final=is_final), 0.5)
+        stage.hold(bar(close, is_final=is_final), 0.5)
+    stage.hold(bar(1, is_final=is_final), 1.0)
+    assert stage.switch(1.5) == [bar(1, is_final=is_final)]
+
+
+def test_an_open_bar_never_goes_back_to_how_it_stood_when_the_new_connection_began():
+    stage = overlap()
+    stage.hold(bar(1), 0.1)
+    stage.hold(bar(7, "1h"), 0.1)
+    stage.confirmed(0.1)
+    for close in (2, 3):
         stage.old(bar(close), 0.5)
         stage.hold(bar(close), 0.5)
-    stage.hold(bar(1), 1.0)
-    assert stage.switch(1.5) == [bar(1)]
+    assert stage.switch(1.0) == [bar(7, "1h")]
+    assert stage.late(bar(4), 1.1) == [bar(4)]
+    assert stage.finish() == [bar(7, "1h"), bar(4)]
 
 
 def test_of_quotes_only_what_is_behind_the_old_connections_last_word_is_published():

@@ -182,7 +182,9 @@ async def test_ended_credential_is_not_handed_out_when_there_is_no_other(autojum
         (1800, 3600, 900),  # never more than half its life
         (100, 60, 50),
         (1800, 0, 1800),
-        (40, 60, 30),  # never sooner than the least life
+        (40, 60, 20),
+        (6, 60, 3),  # however short it is
+        (3, 60, 30),  # but one that has all but ended when it comes tells of a wrong clock
     ],
 )
 async def test_successor_comes_a_margin_before_the_end(autojump_clock, life_seconds, margin_seconds, due_after_seconds):
