@@ -33,8 +33,10 @@ from bridge.model import (
 from bridge.upstream.folds import BookFold, QuoteFold
 from bridge.upstream.tally import Sameness, Tally
 
-SETTLE_SECONDS = 1.0
-"""How long both stay open after the new one was confirmed: what the vendor sent on the old one has arrived by then."""
+SETTLE_SECONDS = 0.6
+"""How long both stay open after the new one was confirmed: what the vendor sent on the old one has arrived by then.
+
+Short enough that what nobody wants any more is unsubscribed within a second after its linger: until then the old one has it."""
 
 AFTERMATH_SECONDS = 2.0
 """How long after the switch the new one's events are still compared."""
