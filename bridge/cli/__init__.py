@@ -4,20 +4,20 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration, 130 interrupted. A
 stderr, never a traceback.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 from bridge import __version__
 from bridge.cli import check, demo, serve, simulate, tail, token
+from bridge.cli.options import Parser
 from bridge.errors import BridgeError, ConfigError
 
 COMMANDS = (demo, serve, check, token, tail, simulate)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Return the parser of the whole command line."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="feedbridge",
         description="A market-data bridge: Liquidity.io and the TradingView API in, one event model out.",
     )

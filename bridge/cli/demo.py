@@ -9,8 +9,9 @@ import msgspec
 import trio
 
 from bridge.app import Running, Simulation, mint, run_bridge, run_simulator
+from bridge.cli.options import our_command, port
 from bridge.cli.signals import run_until_signal
-from bridge.cli.simulate import DEMO_CONFIG, USER, open_tape, simulator_auth, simulator_grant, symbols_of
+from bridge.cli.simulate import DEMO_CONFIG, USER, open_tape, simulator_auth, simulator_grant, symbols_of, told_as_port
 from bridge.config import Config, load_config
 from bridge.dialects.contract import Transport
 from bridge.downstream.settings import AuthSettings
@@ -20,6 +21,9 @@ from bridge.upstream.settings import TokenSource
 
 TRY = "all:BTC-USD,quote:NASDAQ:AAPL,bar.5m:NASDAQ:AAPL"
 """The topics of the line to try."""
+
+COLUMN = 24
+"""Where the URLs begin, so that they stand below one another."""
 
 TOKEN_SECONDS = 86_400
 """A demo lasts no longer than a day."""
@@ -32,7 +36,7 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse names no public typ
         help="both vendors' simulators and a bridge in front of them",
         description="Runs both vendors' simulators and a bridge in front of them, and prints what to try.",
     )
-    parser.add_argument("--port", type=int, default=8080, metavar="P", help="the bridge's port (8080)")
+    parser.add_argument("--port", type=port, default=8080, metavar="P", help="the bridge's port (8080)")
     parser.add_argument("--tape", metavar="F", help="as in simulate; default: $BRIDGE_DATA, else made up")
     parser.add_argument(
         "--liquidity", choices=[transport.value for transport in Transport], help="the Liquidity feed's transport (sse)"
@@ -59,7 +63,7 @@ async def _demo(arguments: argparse.Namespace) -> int:
         dialect = running.house.served[0].dialect.name
         addresses[dialect] = running.urls[0]
         if running.house.served[0].prefixes and dialect != "canonical":
-            print(f"  {dialect} simulator   {running.urls[0]}", file=sys.stderr, flush=True)
+            print(f"  {f'{dialect} simulator':<{COLUMN}}{running.urls[0]}", file=sys.stderr, flush=True)
         else:
             print(_welcome(running.urls[0]), file=sys.stderr, flush=True)
 
@@ -70,7 +74,8 @@ async def _demo(arguments: argparse.Namespace) -> int:
     simulators = [
         partial(run_simulator, _simulation(feed.dialect, arguments.tape, auth)) for feed in config.feeds.values()
     ]
-    return await run_until_signal([*simulators, bridge], announce)
+    with told_as_port():
+        return await run_until_signal([*simulators, bridge], announce)
 
 
 def _with_choices(config: Config, arguments: argparse.Namespace) -> Config:
@@ -101,12 +106,12 @@ def _toward(config: Config, addresses: dict[str, str], auth: AuthSettings) -> Co
 
 
 def _welcome(url: str) -> str:
-    return f"""  bridge                 {url}
+    return f"""  {"bridge":<{COLUMN}}{url}
 
 Try, in another terminal:
   curl -N '{url}/v1/stream?subscribe={TRY}'
   curl -N --http2-prior-knowledge '{url}/v1/stream?subscribe=trade:BTC-USD'
   curl '{url}/v1/poll?subscribe={TRY}'
   curl '{url}/v1/instruments/BTC-USD/book'
-  feedbridge tail {url} quote:NASDAQ:AAPL trade:BTC-USD
+  {our_command()} tail {url} quote:NASDAQ:AAPL trade:BTC-USD
 Ctrl-C ends it."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import trio
 
-from bridge.app import Running, run_bridge
+from bridge.app import Running, examine, run_bridge
 from bridge.cli.signals import run_until_signal
 from bridge.config import Config, load_config
 from bridge.observe.log import configure_logging
@@ -29,6 +29,7 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse names no public typ
 def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal."""
     config = load_config(arguments.config)
+    examine(config)
     configure_logging(arguments.log_level)
     return trio.run(_serve, config)
 

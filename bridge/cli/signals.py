@@ -7,6 +7,7 @@ from typing import Any
 import trio
 
 from bridge.app import Running
+from bridge.errors import BridgeError
 
 Runner = Callable[..., Any]
 """An async function that takes `task_status`, starts with a `Running`, and returns when that has drained."""
@@ -23,7 +24,28 @@ async def run_until_signal(runners: Sequence[Runner], announce: Callable[[Runnin
 
     Returns:
         The exit code: 0 after a drain, 130 after a second signal.
+
+    Raises:
+        BridgeError: a runner could not start or go on; what its nurseries wrapped around it is taken off.
     """
+    try:
+        return await _run_until_signal(runners, announce)
+    except BaseExceptionGroup as group:
+        told, others = group.split(BridgeError)
+        if told is None or others is not None:
+            raise
+        raise _first(told) from group
+
+
+def _first(group: BaseExceptionGroup[BridgeError]) -> BridgeError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, BridgeError)  # noqa: S101 - the caller split all else off
+    return error
+
+
+async def _run_until_signal(runners: Sequence[Runner], announce: Callable[[Running], None]) -> int:
     code = 0
     async with trio.open_nursery() as nursery:
         up: list[Running] = []

@@ -3,6 +3,8 @@
 import argparse
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,13 @@ from typing import Any
 import trio
 
 from bridge.app import SIMULATED_ACCOUNT, Running, Simulation, TokenGrant, made_up_secret, mint, run_simulator
+from bridge.cli.options import port, positive, word
 from bridge.cli.signals import run_until_signal
 from bridge.config import load_config
 from bridge.dialects.contract import SymbolTable, Transport
 from bridge.dialects.loader import dialect_names, load_dialect
 from bridge.downstream.settings import ApiKey, AuthSettings
+from bridge.errors import ConfigError
 from bridge.model import InstrumentId
 from bridge.observe.log import configure_logging
 from bridge.tape import Tape, generate, read_tape
@@ -33,18 +37,22 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse names no public typ
         help="run one vendor's simulator, alone",
         description="Serves a vendor's own protocol from a tape, with that vendor's limits, tokens, heartbeats and errors.",
     )
-    parser.add_argument("dialect", metavar="DIALECT", help="liquidity or tradingview")
-    parser.add_argument("--port", type=int, default=0, metavar="P", help="default: any free one")
+    parser.add_argument("dialect", metavar="DIALECT", help=" or ".join(simulated_dialects()))
+    parser.add_argument("--port", type=port, default=0, metavar="P", help="default: any free one")
     parser.add_argument(
         "--tape", metavar="F", help="a tape file or a folder of recordings; default: $BRIDGE_DATA, else made up"
     )
-    parser.add_argument("--speed", type=float, default=1.0, metavar="X", help="2 = twice as fast as recorded (1)")
+    parser.add_argument("--speed", type=positive, default=1.0, metavar="X", help="2 = twice as fast as recorded (1)")
     parser.add_argument("--once", action="store_true", help="play it once, beginning with the first client")
     parser.add_argument(
         "--seed", type=int, default=20260319, metavar="N", help="of a made-up tape: the same seed, the same data"
     )
-    parser.add_argument("--api-key", default=USER, metavar="KEY", help="what a token endpoint accepts (demo)")
-    parser.add_argument("--token-ttl", type=float, default=3600, metavar="SECONDS", help="of the printed token (3600)")
+    parser.add_argument(
+        "--api-key", type=word, default=USER, metavar="KEY", help="what a token endpoint accepts (demo)"
+    )
+    parser.add_argument(
+        "--token-ttl", type=positive, default=3600, metavar="SECONDS", help="of the printed token (3600)"
+    )
     parser.add_argument("--anonymous", action="store_true", help="let clients in without a token as well")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="warning")
     parser.set_defaults(run=run)
@@ -52,6 +60,10 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse names no public typ
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the simulator until a signal."""
+    if arguments.dialect not in simulated_dialects():
+        raise ConfigError(
+            f"there is no vendor {arguments.dialect!r} to simulate; there are {', '.join(simulated_dialects())}"
+        )
     configure_logging(arguments.log_level)
     auth = simulator_auth(arguments.api_key, anonymous=arguments.anonymous)
     simulation = Simulation(
@@ -63,6 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
         speed=arguments.speed,
         once=arguments.once,
     )
+    if arguments.token_ttl > auth.max_ttl_seconds:
+        raise ConfigError(f"--token-ttl: at most {auth.max_ttl_seconds:g}")
     token = mint(auth, simulator_grant(arguments.token_ttl))
     return trio.run(_simulate, simulation, token)
 
@@ -73,7 +87,17 @@ async def _simulate(simulation: Simulation, token: str) -> int:
             print(f"feedbridge simulates {simulation.dialect} at {url}", file=sys.stderr, flush=True)
         print(f"token {token}", flush=True)
 
-    return await run_until_signal([partial(run_simulator, simulation)], announce)
+    with told_as_port():
+        return await run_until_signal([partial(run_simulator, simulation)], announce)
+
+
+@contextmanager
+def told_as_port() -> Iterator[None]:
+    """Name a port that cannot be had by the option that chose it: a simulator and a demo have no file with `listen.bind`."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(*(text.replace("listen.bind:", "--port:", 1) for text in error.problems)) from error
 
 
 def simulator_auth(api_key: str, *, anonymous: bool = False, ttl_seconds: float = 1800) -> AuthSettings:
@@ -109,7 +133,10 @@ def open_tape(dialect: str, path: str | None, seed: int) -> Tape:
 
     path = path or os.environ.get("BRIDGE_DATA")
     if path:
-        return read_tape(path, accepts)
+        tape = read_tape(path, accepts)
+        if not any(topic.instrument and accepts(topic.instrument) for topic in tape.topics):
+            raise ConfigError(f"the tape {path} holds nothing that {dialect} can spell")
+        return tape
     return generate([terms.instrument for terms in TERMS if accepts(terms.instrument)], seed)
 
 

@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from bridge.app import TokenGrant, mint
+from bridge.cli.options import accounts, globs, positive, word
 from bridge.config import load_config
 from bridge.errors import ConfigError
 
@@ -16,11 +17,17 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse names no public typ
         description="Mints a token for a client with auth.secret and prints it on a line of its own.",
     )
     parser.add_argument("--config", required=True, metavar="FILE", help="the TOML file")
-    parser.add_argument("--sub", required=True, metavar="USER", help="whose token; limits are counted by it")
-    parser.add_argument("--ttl", type=float, default=3600, metavar="SECONDS", help="how long it lasts (3600)")
-    parser.add_argument("--topics", metavar="GLOBS", help="such as 'quote:*,book:BTC-*'; else auth.default_topics")
+    parser.add_argument("--sub", required=True, type=word, metavar="USER", help="whose token; limits are counted by it")
+    parser.add_argument("--ttl", type=positive, default=3600, metavar="SECONDS", help="how long it lasts (3600)")
     parser.add_argument(
-        "--accounts", metavar="NAMES", help="comma separated accounts such as liquidity/acme-1, for order events"
+        "--topics", type=globs, metavar="GLOBS", help="such as 'quote:*,book:BTC-*'; else auth.default_topics"
+    )
+    parser.add_argument(
+        "--accounts",
+        type=accounts,
+        default=(),
+        metavar="NAMES",
+        help="comma separated accounts such as liquidity/acme-1, for order events",
     )
     parser.set_defaults(run=run)
 
@@ -30,17 +37,13 @@ def run(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config)
     if config.auth.secret is None:
         raise ConfigError('auth.secret is not set, so no token can be minted; set it to { env = "BRIDGE_SECRET" }')
-    if not 0 < arguments.ttl <= config.auth.max_ttl_seconds:
+    if not 1 <= arguments.ttl <= config.auth.max_ttl_seconds:
         raise ConfigError(f"--ttl: from 1 to auth.max_ttl_seconds = {config.auth.max_ttl_seconds:g}")
     grant = TokenGrant(
         sub=arguments.sub,
         ttl_seconds=arguments.ttl,
-        topics=_names(arguments.topics),
-        accounts=_names(arguments.accounts) or (),
+        topics=arguments.topics,
+        accounts=arguments.accounts,
     )
     print(mint(config.auth, grant))
     return 0
-
-
-def _names(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())

@@ -1,9 +1,11 @@
 """The rules that hold between the keys of a configuration; each broken one is a sentence that names the key."""
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from bridge.config.numbers import wrong_numbers
 from bridge.config.structs import BrokerSettings, Config
 from bridge.dialects.contract import SymbolTable
 from bridge.dialects.loader import dialect_names, load_dialect
@@ -15,10 +17,18 @@ MIN_SECRET_BYTES = 32
 """An HS256 key is no shorter than its hash (RFC 7518, section 3.2)."""
 
 
+ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
+"""What may verify an identity provider's signature: public keys alone, since ours is the only shared secret."""
+
+_FEED_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
 def broken_rules(config: Config) -> list[str]:
     """Return every rule between keys that the configuration breaks, one sentence each."""
     return [
+        *_number_rules(config),
         *_feed_rules(config),
+        *_dialect_rules(config),
         *_instrument_rules(config),
         *_auth_rules(config.auth),
         *_listen_rules(config.listen),
@@ -26,10 +36,27 @@ def broken_rules(config: Config) -> list[str]:
     ]
 
 
+def _number_rules(config: Config) -> list[str]:
+    parts = ("auth", "limits", "feeds", "dialects")
+    return [problem for part in parts for problem in wrong_numbers(getattr(config, part), part)]
+
+
+def _dialect_rules(config: Config) -> list[str]:
+    problems = []
+    for name, dialect in config.dialects.items():
+        if name not in dialect_names():
+            problems.append(f"dialects.{name}: no such dialect; there are {', '.join(dialect_names())}")
+        if dialect.sse_refusal not in ("status", "retry"):
+            problems.append(f"dialects.{name}.sse_refusal: status or retry, not {dialect.sse_refusal!r}")
+    return problems
+
+
 def _feed_rules(config: Config) -> list[str]:
     problems = []
     for name, feed in config.feeds.items():
         where = f"feeds.{name}"
+        if not _FEED_NAME.fullmatch(name):
+            problems.append(f"{where}: a feed's name has letters, digits, - and _, since accounts are <feed>/<name>")
         if feed.dialect not in dialect_names():
             problems.append(f"{where}.dialect: no dialect {feed.dialect!r}; there are {', '.join(dialect_names())}")
             continue
@@ -47,9 +74,17 @@ def _url_rules(feed: FeedSettings, where: str) -> list[str]:
     for key in ("url", "websocket_url", "rest_url", "token_url", "proxy"):
         value = getattr(feed, key)
         allowed = ("ws", "wss") if key == "websocket_url" else ("http",) if key == "proxy" else ("http", "https")
-        if value is not None and (urlsplit(value).scheme not in allowed or not urlsplit(value).hostname):
+        if value is not None and not _is_url(value, allowed):
             problems.append(f"{where}.{key}: expected {' or '.join(f'{scheme}://host' for scheme in allowed)}")
     return problems
+
+
+def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port >= 0)
+    except ValueError:  # its port is no port, or its brackets hold no address
+        return False
 
 
 def _credential_rules(feed: FeedSettings, where: str) -> list[str]:
@@ -98,8 +133,21 @@ def _auth_rules(auth: AuthSettings) -> list[str]:
         )
     if auth.secret is not None and len(auth.secret.encode()) < MIN_SECRET_BYTES:
         problems.append(f"auth.secret: at least {MIN_SECRET_BYTES} bytes; make one with: openssl rand -hex 32")
+    return [*problems, *_provider_rules(auth), *_api_key_rules(auth)]
+
+
+def _provider_rules(auth: AuthSettings) -> list[str]:
+    problems = []
     if auth.jwks_url is not None and not (auth.issuer and auth.audience):
         problems.append("auth.jwks_url: needs auth.issuer and auth.audience, or any token of that provider would do")
+    unknown = [name for name in auth.algorithms if name not in ALGORITHMS]
+    if unknown:
+        problems.append(f"auth.algorithms: no {', '.join(unknown)}; there are {', '.join(sorted(ALGORITHMS))}")
+    return problems
+
+
+def _api_key_rules(auth: AuthSettings) -> list[str]:
+    problems = []
     if auth.api_keys and auth.secret is None:
         problems.append("auth.api_keys: minting needs auth.secret")
     for place, key in enumerate(auth.api_keys):
@@ -119,6 +167,8 @@ def _listen_rules(listen: ListenSettings) -> list[str]:
             file = Path(getattr(pair, key))
             if not (file.is_file() and os.access(file, os.R_OK)):
                 problems.append(f"listen.certificates[{place}].{key}: cannot read {file}")
+    if listen.public_url is not None and not _is_url(listen.public_url, ("http", "https")):
+        problems.append("listen.public_url: expected http://host or https://host")
     if listen.default_websocket_dialect not in dialect_names():
         problems.append(f"listen.default_websocket_dialect: one of {', '.join(dialect_names())}")
     return problems

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from bridge.config.structs import Config
+from bridge.config.structs import Config, Listed
 
 MASK = "********"
 
@@ -28,12 +28,18 @@ def effective(config: Config) -> str:
 
 def _lines(path: str, value: object) -> Iterator[tuple[str, str]]:
     if isinstance(value, msgspec.Struct):
-        value = {name: getattr(value, name) for name in value.__struct_fields__}
+        value = _table(value)
     if isinstance(value, Mapping):
         for name, item in value.items():
             yield from _lines(f"{path}.{_key(name)}", item)
     elif value is not None:
         yield path, _toml(_masked(path.rpartition(".")[2], value))
+
+
+def _table(struct: msgspec.Struct) -> dict[str, object]:
+    """Return a struct as it would stand in the file: an instrument's symbols stand beside its other keys."""
+    table = {name: getattr(struct, name) for name in struct.__struct_fields__}
+    return {**struct.symbols, "feeds": struct.feeds} if isinstance(struct, Listed) else table
 
 
 def _masked(key: str, value: object) -> object:
@@ -48,7 +54,9 @@ def _toml(value: object) -> str:
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(_toml, value))}]"
     if isinstance(value, msgspec.Struct):
-        value = {name: getattr(value, name) for name in value.__struct_fields__}
+        value = _table(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, Mapping):
         told = ((name, _masked(name, item)) for name, item in value.items() if item is not None)
         return f"{{ {', '.join(f'{_key(name)} = {_toml(item)}' for name, item in told)} }}"

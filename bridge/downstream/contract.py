@@ -35,8 +35,8 @@ Raises:
 """
 
 
-class FeedReadiness(msgspec.Struct, frozen=True, kw_only=True):
-    """How a feed is, for `/readyz`. `wanted` = some client wants something of it."""
+class FeedReadiness(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a feed is, for `/readyz`. `wanted` = some client wants something of it; without a `reason` all is well."""
 
     feed: FeedName
     status: str

@@ -1,7 +1,5 @@
 """What an operator may say of the way out: `[listen]`, `[auth]`, `[limits]` and `[dialects.<name>]`."""
 
-from collections.abc import Mapping
-
 import msgspec
 
 
@@ -140,11 +138,9 @@ class DialectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         hosts: `Host` values that select it.
         sse_refusal: `status`, or `retry` (200, `retry: 15000`, end) for EventSource clients that never come back.
         heartbeat_seconds: instead of the party's own.
-        options: the dialect's own knobs, by name.
     """
 
     hosts: tuple[str, ...] = ()
     limits: DialectLimits = DialectLimits()
     sse_refusal: str = "status"
     heartbeat_seconds: float | None = None
-    options: Mapping[str, str | int | float | bool] = msgspec.field(default_factory=dict)

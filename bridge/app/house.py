@@ -1,4 +1,4 @@
-"""The roof: the only module that sees both wings. It builds a bridge or a simulator and runs it in one nursery.
+"""The houses under the roof: builds a bridge or a simulator and runs it in one nursery.
 
 A bridge is feeds, a hub and a server. A simulator is the same house with a tape where the feeds were and a vendor's dialect
 where the canonical one was. Order of life: the server listens before the feeds connect, so that clients are told how the
@@ -6,6 +6,7 @@ feeds are; at the end the server drains while feeds and hub still run, and only 
 """
 
 import secrets
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -21,12 +22,10 @@ from bridge.config import Config
 from bridge.dialects.contract import Answer, Outcome, Question, SymbolTable
 from bridge.dialects.loader import load_dialect
 from bridge.downstream.admission import Gate
-from bridge.downstream.binds import bind_problems
 from bridge.downstream.contract import FeedReadiness, House, Readiness, Resolve, ServedDialect
 from bridge.downstream.server import Listening, serve
 from bridge.downstream.settings import AuthSettings, DialectSettings, LimitSettings, ListenSettings
 from bridge.downstream.tokens import TokenGrant, mint_token
-from bridge.errors import ConfigError
 from bridge.hub.hub import Hub
 from bridge.hub.settings import HubSettings
 from bridge.model import AccountId, FeedHealth, FeedName, InstrumentId
@@ -36,18 +35,6 @@ from bridge.upstream.contract import Feed
 from bridge.upstream.feed import FeedTools, open_feed
 from bridge.upstream.settings import FeedSettings
 from bridge.upstream.tape import TapeFeed
-
-__all__ = [
-    "SIMULATED_ACCOUNT",
-    "Running",
-    "Simulation",
-    "TokenGrant",
-    "examine",
-    "made_up_secret",
-    "mint",
-    "run_bridge",
-    "run_simulator",
-]
 
 CANONICAL = "canonical"
 """The dialect in which the bridge itself is served."""
@@ -118,29 +105,6 @@ def mint(auth: AuthSettings, grant: TokenGrant) -> str:
         ConfigError: there is no secret.
     """
     return mint_token(auth, grant, wall_clock())[0]
-
-
-def examine(config: Config) -> list[str]:
-    """Return what an operator should know of a configuration that is valid so far, one sentence each.
-
-    Raises:
-        ConfigError: what only the server knows to be wrong with it.
-    """
-    problems = bind_problems(config.listen, config.auth)
-    if problems:
-        raise ConfigError(*problems)
-    found = [
-        f"feeds.{name}.transports: only {feed.transports[0]} is used; falling back along the list is not there yet"
-        for name, feed in config.feeds.items()
-        if len(feed.transports) > 1
-    ]
-    if not config.feeds:
-        found.append("feeds: none is configured, so every topic is unknown")
-    if config.auth.mode == "jwt" and not config.auth.default_topics and not config.auth.anonymous_topics:
-        found.append(
-            "auth.default_topics is empty, so a token without a feedbridge.topics claim may subscribe to nothing"
-        )
-    return found
 
 
 async def run_bridge(config: Config, *, task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED) -> None:
@@ -233,8 +197,8 @@ def _vendor_limits(dialect: str) -> dict[str, int | float]:
 def _hub(broker_url: str, limits: LimitSettings) -> Hub:
     bounds = HubSettings(
         linger_seconds=limits.linger_seconds,
-        history_events=limits.history_events,
-        history_bytes=limits.history_bytes,
+        history_events=limits.history_events or sys.maxsize,
+        history_bytes=limits.history_bytes or sys.maxsize,
         history_seconds=limits.history_seconds,
     )
     return Hub(open_log(broker_url), wall_clock, bounds)

@@ -1,0 +1,60 @@
+"""Looks at a valid configuration as the server and the feeds would, without opening or connecting anything.
+
+`check` and `serve` both ask here, so that what the one accepts the other can run.
+"""
+
+from pathlib import Path
+
+from bridge.config import Config
+from bridge.downstream.binds import bind_problems, parse_bind
+from bridge.downstream.certificates import server_context
+from bridge.errors import ConfigError
+from bridge.upstream.route import read_route
+
+
+def examine(config: Config) -> list[str]:
+    """Return what an operator should know of a configuration that is valid so far, one sentence each.
+
+    Raises:
+        ConfigError: what only the server and the feeds know to be wrong with it: addresses, certificates, proxies.
+    """
+    problems = [*bind_problems(config.listen, config.auth), *_unusable(config)]
+    if problems:
+        raise ConfigError(*problems)
+    found = [
+        f"feeds.{name}.transports: only {feed.transports[0]} is used; falling back along the list is not there yet"
+        for name, feed in config.feeds.items()
+        if len(feed.transports) > 1
+    ]
+    found += [
+        f"feeds.{name}.token.file: there is no {feed.token.file} yet; the feed stays down until there is"
+        for name, feed in config.feeds.items()
+        if feed.token is not None and feed.token.file is not None and not Path(feed.token.file).exists()
+    ]
+    if not config.feeds:
+        found.append("feeds: none is configured, so every topic is unknown")
+    if config.auth.mode == "jwt" and not config.auth.default_topics and not config.auth.anonymous_topics:
+        found.append(
+            "auth.default_topics is empty, so a token without a feedbridge.topics claim may subscribe to nothing"
+        )
+    return found
+
+
+def _unusable(config: Config) -> list[str]:
+    """Look at what a running bridge would open, so that `check` and `serve` say the same."""
+    problems = []
+    try:
+        parse_bind(config.listen.admin_bind)
+    except ValueError as error:
+        problems.append(f"listen.admin_bind: {error}")
+    if config.listen.tls_bind:
+        try:
+            server_context(config.listen.certificates)
+        except ConfigError as error:
+            problems += error.problems
+    for name, feed in config.feeds.items():
+        try:
+            read_route(feed)
+        except ConfigError as error:
+            problems += [f"feeds.{name}.{problem}" for problem in error.problems]
+    return problems
