@@ -28,6 +28,10 @@ CONFIRM_SECONDS = 15.0
 GREETING_SECONDS = 5.0
 """Where the accepted request carried all topics, its acceptance is the vendor's yes; a greeting is waited for so long."""
 
+REMIND_SECONDS = 5.0
+"""How often what is not confirmed is looked at, and at times asked for again (see `session.ASK_AGAIN_AT`). Connections
+are opened at jittered moments, so their reminders are spread as well."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -206,10 +210,15 @@ class Link:
         if not self._tools.profile.changeable:
             await trio.sleep(GREETING_SECONDS)
             self._act(self.session.answered(tuple(self.session.pending)))
+            if self.session.state is SessionState.OPEN:
+                raise TransportLost(f"{self.name}: connected, but the vendor complained and confirmed nothing")
             return
-        await trio.sleep(CONFIRM_SECONDS)
-        if self.session.state is SessionState.OPEN:
-            raise TransportLost(f"{self.name}: connected, but nothing was confirmed within {CONFIRM_SECONDS:g} s")
+        patient_until = trio.current_time() + CONFIRM_SECONDS
+        while True:
+            await trio.sleep(REMIND_SECONDS)
+            if self.session.state is SessionState.OPEN and trio.current_time() >= patient_until:
+                raise TransportLost(f"{self.name}: connected, but nothing was confirmed within {CONFIRM_SECONDS:g} s")
+            self._act(self.session.remind())
 
     def _act(self, effects: Sequence[Effect]) -> None:
         for effect in effects:

@@ -2,7 +2,9 @@
 
 A topic is *pending* from the moment it is asked for and *confirmed* once the vendor has shown that it serves it: by its own
 word (`Ready`), by the first event of the topic, or — where the vendor never answers a subscribe — by the pong of a ping
-sent behind it. Only a confirmed topic may be called covered. Malformed frames are counted and survived up to a bound.
+sent behind it. Only a confirmed topic may be called covered. A complaint that names no topic puts all that is pending in
+doubt: no pong confirms it then. What stays pending is asked for again, at growing intervals. Malformed frames are counted and
+survived up to a bound.
 """
 
 from collections.abc import Iterable, Sequence
@@ -33,6 +35,13 @@ from bridge.upstream.subject import subject_of
 
 MALFORMED_IN_A_ROW = 20
 """So many malformed frames without a sound one between them: this is not the party we think it is; reconnect."""
+
+
+ASK_AGAIN_AT = (2, 4)
+"""The first reminders at which a pending topic is asked for again: one may have come just after it was asked for."""
+
+ASK_AGAIN_EVERY = 8
+"""Later ones: often enough to be back soon after a vendor has mended itself, and no burden to one that has not."""
 
 
 class SessionCounters:
@@ -74,7 +83,9 @@ class Session:
         self._profile = profile
         self._account = account
         self._counters = counters
-        self._pending: dict[Topic, None] = {}
+        self._pending: dict[Topic, int] = {}
+        """Each with how many reminders it has seen."""
+        self._doubted: set[Topic] = set()
         self._confirmed: dict[Topic, None] = {}
         self._in_request: frozenset[Topic] = frozenset()
 
@@ -139,6 +150,15 @@ class Session:
         """Return the application's own ping, or None where the protocol's is all there is."""
         return self._requests.ping()
 
+    def remind(self) -> list[Effect]:
+        """Ask again for what the vendor has not confirmed for a while; called at a fixed interval."""
+        due = []
+        for topic, seen in self._pending.items():
+            self._pending[topic] = seen + 1
+            if seen + 1 in ASK_AGAIN_AT or (seen + 1) % ASK_AGAIN_EVERY == 0:
+                due.append(topic)
+        return self._say(self._requests.subscribe(due), tuple(due)) if due else []
+
     def retire(self) -> None:
         """We are leaving."""
         self._turn(Turn.RETIRED)
@@ -170,8 +190,9 @@ class Session:
         return [GiveUp(f"{MALFORMED_IN_A_ROW} malformed messages in a row, the last: {error.reason}")]
 
     def answered(self, topics: Sequence[Topic]) -> list[Effect]:
-        """The pong of a ping sent behind a subscribe came: what was not refused by now is served."""
-        return self._confirm(topics)
+        """The pong of a ping sent behind a subscribe came: what was not refused or put in doubt by now is served."""
+        sure = [topic for topic in topics if topic not in self._doubted]
+        return self._confirm(sure) if sure else []
 
     def _follow(self, word: UpstreamEvent | Signal) -> list[Effect]:
         effects: list[Effect] = []
@@ -183,7 +204,7 @@ class Session:
             case CredentialEnding(at):
                 effects = [Expiring(at)]
             case VendorError(code, message, fatal):
-                effects = [GiveUp(f"the vendor said {code}: {message}") if fatal else Complaint(code, message)]
+                effects = [GiveUp(f"the vendor said {code}: {message}")] if fatal else self._complained(code, message)
             case Ready(topics):
                 effects = self._confirm(self._opened_with() if topics is None else topics)
             case Refused(topic, code, message):
@@ -212,7 +233,7 @@ class Session:
         for topic in fresh:
             del self._pending[topic]
             self._confirmed[topic] = None
-        if not fresh and topics:
+        if not fresh and (topics or self._pending):  # a greeting alone is no answer to what was asked
             return []
         self._turn(Turn.CONFIRMED)
         return [Confirmed(fresh)] if fresh else []
@@ -221,11 +242,16 @@ class Session:
         if topic is None and len(self._pending) == 1:
             topic = next(iter(self._pending))
         if topic is None:
-            return [Complaint(code, message)]
+            return self._complained(code, message)
         if topic not in self._asked:
             return []
         self._forget([topic])
         return [Declined(topic, code or Code.UNKNOWN_INSTRUMENT, message)]
+
+    def _complained(self, code: str, message: str) -> list[Effect]:
+        """It may be about any topic that is pending."""
+        self._doubted.update(self._pending)
+        return [Complaint(code, message)]
 
     def _lost(self, topics: Sequence[Topic]) -> list[Effect]:
         gone = tuple(topic for topic in topics if topic in self._asked)
@@ -233,17 +259,18 @@ class Session:
             return []
         for topic in gone:
             self._confirmed.pop(topic, None)
-            self._pending[topic] = None
+            self._pending[topic] = 0
         return [Doubted(gone), *self._say(self._requests.subscribe(gone), gone)]
 
     # ── bookkeeping ──
     def _say(self, texts: Sequence[bytes], topics: tuple[Topic, ...]) -> list[Effect]:
+        self._doubted.difference_update(topics)
         probe = () if self._profile.confirms else topics
         return [Say(tuple(texts), probe)] if texts or probe else []
 
     def _ask(self, topics: Sequence[Topic]) -> None:
         self._asked.add(topics)
-        self._pending.update(dict.fromkeys(topics))
+        self._pending.update(dict.fromkeys(topics, 0))
         self._name_account()
 
     def _forget(self, topics: Sequence[Topic]) -> None:

@@ -104,10 +104,36 @@ def test_a_greeting_confirms_no_topic_that_is_subscribed_by_a_message_of_its_own
     stage = Stage(A, B)
     assert stage.opening == [Say((b"+trade:A", b"+trade:B"))]
     assert stage.hear(Ready()) == []
-    assert stage.session.state is SessionState.READY
+    assert stage.session.state is SessionState.OPEN
     assert stage.session.pending == {A, B}
     assert stage.hear(Ready((B,))) == [Confirmed((B,))]
+    assert stage.session.state is SessionState.READY
     assert stage.hear(Ready((B,))) == []
+
+
+@pytest.mark.parametrize(
+    "complaint", [VendorError("RATE_LIMIT_EXCEEDED", "slow down"), Refused(None, "full", "no room")]
+)
+def test_a_complaint_that_names_no_topic_leaves_what_is_pending_unconfirmed_until_it_is_asked_for_again(complaint):
+    stage = Stage(A, B, confirms=False)
+    assert stage.hear(complaint, trade(B)) == [
+        Complaint(complaint.code, complaint.message),
+        Confirmed((B,)),
+        Emit(trade(B), B),
+    ]
+    assert stage.session.answered((A, B)) == []
+    assert stage.session.pending == {A}
+    assert stage.session.remind() == []
+    assert stage.session.remind() == [Say((b"+trade:A",), probe=(A,))]
+    assert stage.session.answered((A,)) == [Confirmed((A,))]
+    assert stage.session.remind() == []
+
+
+def test_what_is_never_confirmed_is_asked_for_again_and_again_but_ever_more_seldom():
+    stage = Stage(A, B)
+    stage.hear(Ready((B,)))
+    asked = [number for number in range(1, 41) if stage.session.remind()]
+    assert asked == [2, 4, 8, 16, 24, 32, 40]
 
 
 def test_where_a_vendor_answers_no_subscribe_the_pong_behind_it_confirms_what_was_not_refused():

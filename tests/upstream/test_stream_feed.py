@@ -9,10 +9,12 @@ import trio
 from bridge.dialects.contract import (
     Credential,
     CredentialEnding,
+    Ready,
     Refused,
     SubscriptionsLost,
     Transport,
     Unknown,
+    VendorError,
 )
 from bridge.errors import TransportLost, VendorProtocolError, VendorRefused
 from bridge.model import (
@@ -467,6 +469,48 @@ async def test_a_vendor_that_accepts_and_never_answers_a_subscribe_is_left(autoj
         assert house.health()[-1] is FeedHealth.DOWN
         assert "nothing was confirmed" in house.of(FeedStatus)[-1].reason
         assert vendor.opened >= 3
+
+
+async def test_a_vendor_that_greets_and_never_answers_a_subscribe_is_not_called_live(autojump_clock):
+    vendor = FakeVendor(Transport.WEBSOCKET)
+    vendor.confirms = False
+    async with running(House(vendor, A)) as house:
+        for _ in range(600):
+            await trio.sleep(0.2)
+            vendor.say(Ready())
+        assert FeedHealth.LIVE not in house.health()
+        assert house.health()[-1] is FeedHealth.DOWN
+        assert vendor.opened >= 3
+
+
+async def test_a_topic_that_the_vendor_passed_over_is_asked_for_again_and_not_covered_before_it_is_served(
+    autojump_clock,
+):
+    vendor = FakeVendor(Transport.WEBSOCKET)
+    vendor.unconfirmed = {"trade:B"}
+    async with running(House(vendor, A, B)) as house:
+        await trio.sleep(60)
+        assert house.covered() == {A}
+        (connection,) = vendor.connections
+        assert connection.said == ["+ trade:A trade:B", "+ trade:B", "+ trade:B", "+ trade:B"]
+        vendor.unconfirmed = set()
+        await trio.sleep(45)
+        assert house.covered() == {A, B}
+        assert len(connection.said) == 5
+        assert vendor.opened == 1
+
+
+async def test_an_event_stream_that_only_complains_is_left(autojump_clock):
+    vendor = FakeVendor(Transport.SSE)
+    vendor.confirms = False
+    async with running(House(vendor, A)) as house:
+        await trio.sleep(1)
+        for _ in range(120):
+            vendor.say(VendorError("INTERNAL", "no idea"))
+            await trio.sleep(0.5)
+        assert house.covered() == set()
+        assert house.health()[-1] is FeedHealth.DOWN
+        assert "complained" in house.of(FeedStatus)[-1].reason
 
 
 async def test_an_event_stream_that_never_greets_is_taken_for_confirmed_after_a_while(autojump_clock):
