@@ -74,7 +74,7 @@ async def _demo(arguments: argparse.Namespace) -> int:
     simulators = [
         partial(run_simulator, _simulation(feed.dialect, arguments.tape, auth)) for feed in config.feeds.values()
     ]
-    with told_as_port():
+    with told_as_port("choose another: make demo PORT=8090, or --port 8090"):
         return await run_until_signal([*simulators, bridge], announce)
 
 

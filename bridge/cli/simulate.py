@@ -92,12 +92,19 @@ async def _simulate(simulation: Simulation, token: str) -> int:
 
 
 @contextmanager
-def told_as_port() -> Iterator[None]:
-    """Name a port that cannot be had by the option that chose it: a simulator and a demo have no file with `listen.bind`."""
+def told_as_port(another: str = "choose another") -> Iterator[None]:
+    """Name a port that cannot be had by the option that chose it: a simulator and a demo have no file with `listen.bind`.
+
+    Args:
+        another: how to choose another one.
+    """
     try:
         yield
     except ConfigError as error:
-        raise ConfigError(*(text.replace("listen.bind:", "--port:", 1) for text in error.problems)) from error
+        told = (
+            text.replace("listen.bind:", "--port:", 1).replace("choose another", another) for text in error.problems
+        )
+        raise ConfigError(*told) from error
 
 
 def simulator_auth(api_key: str, *, anonymous: bool = False, ttl_seconds: float = 1800) -> AuthSettings:

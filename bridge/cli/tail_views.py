@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, BinaryIO, Protocol, Self
 
 import msgspec
+from rich import box
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -20,6 +21,9 @@ from rich.text import Text
 
 NOTICES = 8
 """Notices kept below the table."""
+
+WIDE = 110
+"""Columns of a terminal from which on there is room for more than the topic, its newest values and the time."""
 
 Event = Mapping[str, Any]
 """A decoded canonical event."""
@@ -116,6 +120,7 @@ class LiveTable:
     """
 
     def __init__(self, console: Console) -> None:
+        self._console = console
         self._rows: dict[tuple[str, ...], Row] = {}
         self._notices: deque[str] = deque(maxlen=NOTICES)
         self._live = Live(console=console, auto_refresh=False)
@@ -156,18 +161,16 @@ class LiveTable:
 
     def render(self) -> Group:
         """Return what the terminal shows."""
-        table = Table(expand=True)
-        for name, style in (("topic", "cyan"), ("newest", ""), ("feed", "dim"), ("events", "dim"), ("time", "dim")):
+        wide = self._console.width >= WIDE
+        more = (("feed", "dim"), ("events", "dim")) if wide else ()
+        table = Table(expand=True, box=box.SIMPLE_HEAD, pad_edge=False)
+        for name, style in (("topic", "cyan"), ("newest", ""), *more, ("time", "dim")):
             table.add_column(name, style=style, no_wrap=True, ratio=4 if name == "newest" else None)
         for key, row in self._rows.items():
             event = row.event
-            cells = (
-                " ".join(key),
-                summary(row),
-                event.get("feed", ""),
-                str(row.count),
-                str(event.get("ts_recv", ""))[11:23],
-            )
+            extra = (event.get("feed", ""), row.count) if wide else ()
+            clock = str(event.get("ts_recv", ""))[11 : 23 if wide else 19]
+            cells = (" ".join(key), summary(row), *extra, clock)
             table.add_row(*(Text(printable(str(cell))) for cell in cells))
         return Group(table, *(Text(printable(notice), style="yellow") for notice in self._notices))
 

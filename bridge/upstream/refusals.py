@@ -75,9 +75,22 @@ def words_of(request: HttpRequest, head: Head, body: bytes) -> str:
     """Return a refusal's words, within `WORDS_LENGTH` and without our secrets."""
     if 300 <= head.status < 400:
         return "a redirect, which is not followed"
-    text = "" if "html" in head.headers.get("content-type", "") else body.decode("utf-8", "replace")
+    text = "" if "html" in head.headers.get("content-type", "") else _sentence(body)
     text = re.sub(r"\s+", " ", text).strip() or head.reason or "no words"
     return without_secrets(text, secrets_of(request))[:WORDS_LENGTH]
+
+
+def _sentence(body: bytes) -> str:
+    """Return the `message` within a JSON answer, which was written for people; else the whole body."""
+    try:
+        told = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        told = None
+    if isinstance(told, dict) and isinstance(told.get("error"), dict):
+        told = told["error"]
+    if isinstance(told, dict) and isinstance(told.get("message"), str):
+        return str(told["message"])
+    return body.decode("utf-8", "replace")
 
 
 def secrets_of(request: HttpRequest) -> list[str]:

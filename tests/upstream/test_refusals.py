@@ -50,6 +50,21 @@ def test_refusal_carries_the_vendors_words_but_never_our_secrets():
     assert "secret" not in str(error)
 
 
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"data":{},"message":"no asset FOO","status":404}', "no asset FOO"),
+        (b'{"error":{"code":"unknown_instrument","message":"no FOO here"}}', "no FOO here"),
+        (b'{"message":{"text":"no"}}', '{"message":{"text":"no"}}'),
+        (b'{"success":false}', '{"success":false}'),
+        (b"[" * 5000, "[" * 200),
+        (b"no asset\r\n FOO", "no asset FOO"),
+    ],
+)
+def test_a_refusals_reason_is_the_sentence_that_the_vendor_wrote_for_people(body, reason):
+    assert refusal(HttpRequest(url="https://h/"), Head(404, "Not Found", {}), body, NOW).reason == reason
+
+
 def test_refusal_without_readable_words_has_the_status_lines():
     request = HttpRequest(url="https://h/")
     assert refusal(request, Head(503, "Service Unavailable", {}), b" \n", NOW).reason == "Service Unavailable"

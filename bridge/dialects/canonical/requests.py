@@ -22,7 +22,7 @@ from bridge.dialects.contract import (
     SymbolTable,
     Transport,
 )
-from bridge.model import Code, InstrumentId, Topic, TopicKind
+from bridge.model import Code, InstrumentId, Interval, Topic, TopicKind
 
 STREAM_PATH = "/v1/stream"
 WEBSOCKET_PATH = "/v1/ws"
@@ -172,19 +172,34 @@ def question_request(
 
 
 def read_state(request: Request) -> StateQuestion:
-    """Read a client's `/v1/instruments/{id}/quote|book|trades|bars`, with `?limit=` and, for bars, `?interval=`.
+    """Read a client's `/v1/instruments/{id}/quote|book|trades|bars`.
+
+    Its query: `?limit=` for trades and bars, `?interval=` for bars, `?depth=` for a book cut to so many levels.
 
     Raises:
-        Refusal: the id, the interval or the limit is none.
+        Refusal: the id, the interval, the depth or the limit is none.
     """
-    instrument = request.segments.get("id", "")
-    topic = {"trades": "trade", "bars": f"bar.{_last(request, 'interval') or ''}"}.get(request.endpoint.name)
     try:
-        return StateQuestion(
-            topic=Topic.parse(f"{topic or request.endpoint.name}:{instrument}"), limit=_limit(_last(request, "limit"))
-        )
+        topic = Topic.parse(f"{_state_kind(request)}:{request.segments.get('id', '')}")
+        return StateQuestion(topic=topic, limit=_limit(_last(request, "limit")))
     except ValueError as error:
         raise Refusal(Code.BAD_REQUEST, str(error)) from error
+
+
+def _state_kind(request: Request) -> str:
+    match request.endpoint.name:
+        case "trades":
+            return "trade"
+        case "bars":
+            interval = _last(request, "interval")
+            if not interval:
+                raise ValueError(f"name the interval, such as ?interval=5m; there are {' '.join(Interval)}")
+            return f"bar.{interval}"
+        case "book":
+            depth = _last(request, "depth")
+            return "book" if depth is None else f"book.{depth}"
+        case name:
+            return name
 
 
 def _limit(text: str | None) -> int:
