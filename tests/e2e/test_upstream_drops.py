@@ -18,7 +18,7 @@ from tests.support.readers import TRANSPORTS, Reader, until
 from tests.support.stage import bridge, config_of, feed_of, vendor
 from tests.support.truth import assert_books_were_true, assert_told_in_runs, books_said, runs, said
 
-DROPS = (End.RST, End.FIN, End.RST, End.FIN)
+DROPS = (End.RST, End.FIN, End.RST)
 SPEED = 5
 
 
