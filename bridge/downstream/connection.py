@@ -57,7 +57,9 @@ class StreamConnection:
         self._tasks = trio.CancelScope()
         self._pause = trio.CancelScope()
         self._warned: UnixNanos | None = None
-        self._deadline = WriteDeadline(terms.limits.write_deadline_seconds, self._hang_up)
+        # On HTTP/2 the guard resets a stream whose client takes nothing; hanging up would end the others of its connection.
+        shared = terms.exchange.peer.http_version == "2"
+        self._deadline = WriteDeadline(0 if shared else terms.limits.write_deadline_seconds, self._hang_up)
         self._outlet = make_outlet(self._deadline)
         self._holdings = Holdings(terms.limits.subscriptions_per_connection)
         self.writer = StreamWriter(

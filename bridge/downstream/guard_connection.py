@@ -34,6 +34,9 @@ PIECE_BYTES: Final = 65_536
 END_SECONDS: Final = 1.0
 """What is left of a connection whose client has gone may take this long, then it is cancelled."""
 
+STALLED_SECONDS: Final = 0.5
+"""How long a client that let its last HTTP/2 stream stall may take to ask for something else."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -49,6 +52,7 @@ class GuardedConnection(TCPServer):
         self._reading = trio.CancelScope()
         self._lingering = False
         self._hung_up = False
+        self._stalled = False
         self._idle_seconds = terms.first_request_seconds
 
     def __repr__(self) -> str:
@@ -65,6 +69,10 @@ class GuardedConnection(TCPServer):
             kernel.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         kernel.close()
         self._scope.cancel()
+
+    def stalled(self) -> None:
+        """A stream is reset because its client took nothing of it; one that does nothing else either is soon hung up on."""
+        self._stalled = True
 
     async def run(self) -> None:
         """Serve until the end, keeping every error here."""
@@ -155,11 +163,16 @@ class GuardedConnection(TCPServer):
             await self.idle_task.restart(self._task_group, self._idle_timeout)
         else:
             self._idle_seconds = self.terms.idle_seconds
+            self._stalled = False
             await self.idle_task.stop()
 
     async def _idle_timeout(self) -> None:
-        with trio.move_on_after(self._idle_seconds):
+        with trio.move_on_after(STALLED_SECONDS if self._stalled else self._idle_seconds) as patience:
             await self.context.terminated.wait()
+        if self._stalled and patience.cancelled_caught:
+            self.terms.stalled += 1
+            self.hang_up()
+            return
         with trio.CancelScope(shield=True):  # a request that comes now comes too late
             await self._initiate_server_close()
 
@@ -174,7 +187,7 @@ class GuardedProtocol(ProtocolWrapper):
 
     def __init__(self, connection: GuardedConnection, tasks: AppTasks, alpn: str) -> None:
         kernel = connection._transport.socket  # noqa: SLF001 - its own connection
-        self._patience_seconds = connection.terms.write_deadline_seconds
+        self._connection = connection
         super().__init__(
             connection.app,
             connection.config,
@@ -203,7 +216,8 @@ class GuardedProtocol(ProtocolWrapper):
         )
 
     def _h2(self) -> GuardedH2:
-        return GuardedH2(*self._parts(), patience_seconds=self._patience_seconds)
+        seconds = self._connection.terms.write_deadline_seconds
+        return GuardedH2(*self._parts(), patience_seconds=seconds, stalled=self._connection.stalled)
 
     async def handle(self, event: Event) -> None:
         """Take what came from the socket; the preface of HTTP/2 changes the protocol."""

@@ -14,7 +14,7 @@ It differs from Hypercorn's own in this:
 
 import contextlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import h2.events
@@ -117,11 +117,23 @@ class BoundedStreamBuffer(StreamBuffer):
 
 
 class GuardedH2(H2Protocol):
-    """Hypercorn's HTTP/2 with the differences above."""
+    """Hypercorn's HTTP/2 with the differences above.
 
-    def __init__(self, *arguments: Any, patience_seconds: float) -> None:  # noqa: ANN401 - Hypercorn's nine, handed on
+    Args:
+        arguments: Hypercorn's nine.
+        patience_seconds: how long a client may take nothing of a stream.
+        stalled: told when one did; its stream is then reset.
+    """
+
+    def __init__(
+        self,
+        *arguments: Any,  # noqa: ANN401 - handed on
+        patience_seconds: float,
+        stalled: Callable[[], None],
+    ) -> None:
         super().__init__(*arguments)
         self._patience_seconds = patience_seconds
+        self._stalled = stalled
         self._resets: deque[float] = deque(maxlen=MAX_RESETS)
         del self.connection.local_settings[h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL]
         self.connection.decoder.max_header_list_size = self.config.h2_max_header_list_size
@@ -140,6 +152,7 @@ class GuardedH2(H2Protocol):
             for piece in _pieces(event):
                 await super().stream_send(piece)
         except PeerStalledError:
+            self._stalled()
             await self._reset(event.stream_id, ErrorCodes.CANCEL)
 
     async def _on_closed(self, event: StreamClosed) -> None:
@@ -154,14 +167,15 @@ class GuardedH2(H2Protocol):
         return isinstance(buffer, BoundedStreamBuffer) and not buffer.ended
 
     async def _reset(self, stream_id: int, code: ErrorCodes) -> None:
-        with contextlib.suppress(h2.exceptions.ProtocolError):
-            self.connection.reset_stream(stream_id, code)
-        buffer = self._forget(stream_id)
-        if buffer is not None:
-            await buffer.close()
-        await self._close_stream(stream_id)
-        await self._flush()
-        await self.send(Updated(idle=self.idle))
+        with trio.CancelScope(shield=True):  # the app, which often is who waits here, ends on the way
+            with contextlib.suppress(h2.exceptions.ProtocolError):
+                self.connection.reset_stream(stream_id, code)
+            buffer = self._forget(stream_id)
+            if buffer is not None:
+                await buffer.close()
+            await self._close_stream(stream_id)
+            await self._flush()
+            await self.send(Updated(idle=self.idle))
 
     def _forget(self, stream_id: int) -> StreamBuffer | None:
         with contextlib.suppress(MissingStreamError):

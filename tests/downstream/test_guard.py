@@ -359,7 +359,7 @@ async def test_hypercorn_still_keeps_the_state_that_the_guard_reads():
             None,
             send,
         )
-        protocol = GuardedH2(*parts, patience_seconds=1)
+        protocol = GuardedH2(*parts, patience_seconds=1, stalled=lambda: None)
         assert {"streams", "stream_buffers", "priority", "connection", "has_data", "closed"} <= vars(protocol).keys()
         assert {"buffer", "_complete", "_is_empty", "_paused"} == vars(StreamBuffer(WorkerContext.event_class)).keys()
         stream = WSStream(*parts[:4], False, None, None, send, 1)

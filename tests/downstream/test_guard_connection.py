@@ -136,6 +136,20 @@ async def test_http2_stream_whose_window_stays_shut_is_reset_and_the_others_live
             await app.idle.wait()
 
 
+async def test_http2_client_that_does_nothing_else_when_its_last_stream_has_stalled_is_hung_up_on():
+    app = App()
+    with trio.fail_after(20):
+        async with guarded(app, deadline=0.3) as served:
+            client = Http2Client(await served.connect(), acknowledge=False, window=20_000)
+            await client.start()
+            await client.request(get(b"/flood"))
+            await app.began.wait()
+            await served.none_live()
+            assert app.running == 0
+            statistics = served.guard.statistics()
+            assert (statistics.stalled, statistics.hung_up, statistics.contained) == (1, 1, 0)
+
+
 async def test_slow_client_that_does_read_is_not_cut_however_long_a_message_takes():
     with trio.fail_after(30):
 
