@@ -19,6 +19,7 @@ from bridge.upstream.bell import Bell
 from bridge.upstream.effects import Declined, Effect, Emit, Expiring
 from bridge.upstream.handover import has_spare_place, succession
 from bridge.upstream.link import Link, LinkTools
+from bridge.upstream.narrowing import Narrowing, is_of_topics
 from bridge.upstream.overlap import AFTERMATH_SECONDS, Overlap
 from bridge.upstream.session import Session
 from bridge.upstream.standing import Standing
@@ -26,7 +27,10 @@ from bridge.upstream.tokens import TokenKeeper
 from bridge.upstream.voice import Voice
 
 BAD_CREDENTIAL = frozenset({401, 403})
-BAD_REQUEST = frozenset({400, 404, 422})
+
+NARROWING_BASE_SECONDS = 0.25
+NARROWING_CAP_SECONDS = 5.0
+"""While the topics that a vendor refuses are looked for, all others wait: sooner than after a loss, and still politely."""
 
 
 class CarrierTools(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +84,8 @@ class Carrier:
         self._backoff = Backoff(BASE_SECONDS, CAP_SECONDS, tools.random)
         self._scope = trio.CancelScope()
         self._stale = False
-        self._withheld: frozenset[Topic] = frozenset()
+        self._narrowing = Narrowing()
+        self._between_choices = Backoff(NARROWING_BASE_SECONDS, NARROWING_CAP_SECONDS, tools.random)
         self._live: Link | None = None
         self._last_event_id: str | None = None
 
@@ -121,14 +126,16 @@ class Carrier:
         except BridgeError as error:
             await self._failed(error)
             return False
-        link = self._start(nursery, self.topics, credential, self._last_event_id)
+        topics = self._narrowing.among(self.topics)
+        link = self._start(nursery, topics, credential, self._last_event_id)
         self._voice.speaking = link
         self._stale = False
         while not (link.ready or link.end is not None):
             await self._bell.wait()
         if link.end is not None:
-            await self._lost(link)
+            await self._lost(link, another_choice=self._narrowing.refused(topics, self.topics, link.end))
             return False
+        self._narrowing.granted()
         self._is_live(link)
         return True
 
@@ -162,21 +169,22 @@ class Carrier:
         link.add(self.topics - link.session.topics)
         self._voice.cover("unsubscribed")
 
-    async def _lost(self, link: Link) -> None:
+    async def _lost(self, link: Link, *, another_choice: bool = False) -> None:
         error = link.end or TransportLost(f"{link.name}: it ended")
         self._voice.fall_silent(str(error))
         self._blame_credential(link, error)
-        await self._failed(error)
+        await self._failed(error, self._between_choices if another_choice else self._backoff)
 
-    async def _failed(self, error: BridgeError) -> None:
+    async def _failed(self, error: BridgeError, backoff: Backoff | None = None) -> None:
         self._tools.standing.failed(error, another_is_live=self._tools.another_is_live())
-        await trio.sleep(self._backoff.next(_stay_away(error)))
+        await trio.sleep((backoff or self._backoff).next(_stay_away(error)))
 
     def _is_live(self, link: Link) -> None:
         if link is self._live:
             return
         self._live = link
         self._backoff.reset()
+        self._between_choices.reset()
         self._tools.standing.connects += 1
         self._tools.standing.live()
 
@@ -193,7 +201,8 @@ class Carrier:
         if failure is None or old.end is not None:
             return
         self._tools.standing.failed(failure, another_is_live=True)
-        with trio.move_on_after(self._backoff.next(_stay_away(failure))):
+        backoff = self._between_choices if is_of_topics(failure) else self._backoff
+        with trio.move_on_after(backoff.next(_stay_away(failure))):
             while old.end is None and not self._renewed:
                 await self._bell.wait()
 
@@ -210,7 +219,7 @@ class Carrier:
             old.close("the vendor grants no second connection, so this one makes room")
             self._voice.fall_silent("the vendor grants no second connection")
             return None
-        topics = (self.topics - self._withheld) or self.topics
+        topics = self._narrowing.among(self.topics)
         was_stale, self._stale = (
             self._stale,
             False,
@@ -222,28 +231,19 @@ class Carrier:
             new.close(str(failure))
             self._voice.abandon(str(failure))
             self._blame_credential(new, failure)
-            self._blame_topics(topics - old.session.topics, failure)
+            blamed = self._narrowing.addition_refused(topics - old.session.topics, failure)
+            if blamed is not None and isinstance(failure, VendorRefused):
+                self._decline(Declined(blamed, Code.UNKNOWN_INSTRUMENT, failure.reason))
             self._stale = self._stale or was_stale
             return failure
         self._voice.switch("unsubscribed")
         old.close("another connection has taken over")
-        self._withheld = frozenset()
+        self._narrowing.granted()
         self._is_live(new)
         nursery.start_soon(self._finish_later, overlap)
         while old in self.links:  # its place must be free before another hand-over looks for one
             await self._bell.wait()
         return None
-
-    def _blame_topics(self, added: frozenset[Topic], failure: BridgeError) -> None:
-        """The old request was fine and the new one is not: the vendor refuses a topic that was added; find it by halves."""
-        if not isinstance(failure, VendorRefused) or failure.status not in BAD_REQUEST:
-            return
-        if len(added) == 1:
-            self._withheld = frozenset()
-            (topic,) = added
-            self._decline(Declined(topic, Code.UNKNOWN_INSTRUMENT, failure.reason))
-        else:
-            self._withheld |= frozenset(sorted(added, key=str)[len(added) // 2 :])
 
     async def _finish_later(self, overlap: Overlap) -> None:
         await trio.sleep(AFTERMATH_SECONDS)

@@ -263,6 +263,30 @@ async def test_of_several_new_topics_only_those_that_the_vendor_refuses_are_refu
         assert house.of(Uncovered) == []
 
 
+async def test_a_topic_that_the_vendor_refuses_on_the_first_connection_keeps_out_no_other(autojump_clock):
+    vendor = FakeVendor(Transport.SSE)
+    topics = [Topic(TopicKind.TRADE, InstrumentId(f"I{n}")) for n in range(20)]
+    vendor.unknown = {"trade:I0", "trade:I13"}
+    async with running(House(vendor, *topics)) as house:
+        await trio.sleep(50)
+        assert {str(event.topic) for event in house.of(TopicRefused)} == vendor.unknown
+        assert house.covered() == set(topics) - {topics[0], topics[13]}
+        assert house.health()[-1] is FeedHealth.LIVE
+
+
+async def test_a_vendor_that_refuses_everything_is_down_and_no_topic_is_blamed(autojump_clock):
+    vendor = FakeVendor(Transport.SSE)
+    vendor.unknown = {"trade:A", "trade:B", "trade:C"}
+    async with running(House(vendor, A, B, C)) as house:
+        await trio.sleep(30)
+        assert house.of(TopicRefused) == []
+        assert house.health()[-1] is FeedHealth.DOWN
+        vendor.unknown = set()
+        await trio.sleep(40)
+        assert house.covered() == {A, B, C}
+        assert house.health()[-1] is FeedHealth.LIVE
+
+
 async def test_a_hand_over_that_fails_keeps_the_old_connection_and_is_tried_again(autojump_clock):
     vendor = FakeVendor(Transport.SSE)
     async with running(House(vendor, A)) as house:
