@@ -18,6 +18,7 @@ from bridge.clock import Clock
 from bridge.dialects.contract import Frame, HttpRequest
 from bridge.errors import BridgeError, TransportLost, VendorProtocolError
 from bridge.upstream.answer import CLOSE_SECONDS
+from bridge.upstream.changes import first_of
 from bridge.upstream.faults import words
 from bridge.upstream.line import Line
 from bridge.upstream.refusals import without_secrets
@@ -82,6 +83,7 @@ class WebSocketConnection:
         self._clock = clock
         self._terms = terms
         self._scope = trio.CancelScope()
+        self._unread = trio.Event()
         self._alive_at = trio.current_time()
         self._lost: str | None = None
 
@@ -108,6 +110,7 @@ class WebSocketConnection:
         except* Exception as group:  # noqa: BLE001 - the library leaks other libraries' errors; here is where they end
             self.fault = group
         finally:
+            self._unread.set()
             await trio.aclose_forcefully(self._line)
         if not self.carried:
             task_status.started()
@@ -158,10 +161,13 @@ class WebSocketConnection:
         """Say goodbye and close within `answer.CLOSE_SECONDS`; never raises, safe to repeat, also under cancellation."""
         self._lost = self._lost or "closed on this side"
         with trio.move_on_after(CLOSE_SECONDS, shield=True):
-            with suppress(*_CLOSED):  # it was closing already, which is what we want
-                await self._socket.aclose()
+            await first_of(self._say_goodbye, self._unread.wait)  # when nobody reads any more, no answer will be heard
             await trio.aclose_forcefully(self._line)
         self._scope.cancel()
+
+    async def _say_goodbye(self) -> None:
+        with suppress(*_CLOSED):  # it was closing already, which is what we want
+            await self._socket.aclose()
 
     def __repr__(self) -> str:
         return f"<WebSocketConnection {self._peer} {self._why()}, {self._line.received_bytes} bytes>"

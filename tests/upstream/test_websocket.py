@@ -438,6 +438,23 @@ async def test_close_says_goodbye_and_waits_for_the_vendors():
             await connection.receive()
 
 
+async def test_a_close_does_not_wait_for_an_answer_that_nobody_reads_any_more(monkeypatch):
+    monkeypatch.setattr(websocket_connection, "CLOSE_SECONDS", 5)
+
+    async def script(call):
+        await call.accept()
+        await call.until_client_leaves()
+
+    async with open_vendor(script) as vendor, trio.open_nursery() as nursery:
+        async with connector() as ws:  # its end ends the reader
+            connection = await ws.connect(HttpRequest(url=vendor.websocket_url))
+            nursery.start_soon(connection.aclose)
+            await trio.testing.wait_all_tasks_blocked(0.1)
+            assert nursery.child_tasks  # it waits for the answer
+        await trio.testing.wait_all_tasks_blocked(0.1)
+        assert not nursery.child_tasks
+
+
 async def test_close_wakes_the_receiver():
     async def mute(call):
         await call.accept()
