@@ -2,11 +2,12 @@
 
     python examples/candles.py NASDAQ:AAPL
 
-Try: another interval (--interval 1m, 1h, 1d); an instrument of the other vendor. A candle is printed once more, marked
-`final`, when the next one has begun.
+Try: another interval (--interval 1m, 1h, 1d); an instrument of the other vendor, which has no candles. A candle is printed
+once more, marked `final`, when the next one has begun.
 """
 
 import argparse
+import contextlib
 from decimal import Decimal
 
 from sse import events
@@ -38,4 +39,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with contextlib.suppress(KeyboardInterrupt):
+        main()

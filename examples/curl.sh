@@ -5,6 +5,7 @@
 # to watch a stream for as long as you like.
 set -euo pipefail
 url=${1:-http://127.0.0.1:8080}
+command curl --silent --output /dev/null "$url/healthz" || { echo "cannot reach $url; is it running there? (make demo)" >&2; exit 1; }
 curl() { command curl --silent --show-error --fail "$@"; }
 stream() { timeout 3 curl --silent --no-buffer "$@" || true; } # `head` and `timeout` end it: that is no failure
 

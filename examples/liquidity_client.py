@@ -8,6 +8,7 @@ connections a user); no token.
 """
 
 import argparse
+import contextlib
 
 from sse import events
 
@@ -28,7 +29,10 @@ def main() -> None:
                 print(f"connected as {client}", flush=True)
                 continue
             case {"bids": bids, "asks": asks, "assetId": asset}:
-                print(f"{asset} book: {len(bids)} bids, {len(asks)} asks, best {bids[0]} / {asks[0]}", flush=True)
+                best = " / ".join(
+                    f"{side[0]['size']} @ {side[0]['price']}" if side else "none" for side in (bids, asks)
+                )
+                print(f"{asset} book: {len(bids)} bids, {len(asks)} asks, best {best}", flush=True)
             case {"orderId": order, "status": status}:
                 print(f"order {order}: {status}", flush=True)
             case {"price": price, "size": size, "assetId": asset}:
@@ -41,4 +45,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with contextlib.suppress(KeyboardInterrupt):
+        main()

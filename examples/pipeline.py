@@ -2,25 +2,44 @@
 
     python examples/pipeline.py trade:BTC-USD --out trades.jsonl
 
-It polls with a cursor and writes cursor and trades together, so a restart goes on where the file ends. What the bridge could
-not keep is written as a `gap` line: a hole in the file is declared, never silent.
+It polls with a cursor. Each line holds the cursor that it reaches, so the file itself says where to go on, even when the
+program was killed in the middle of a line. What the bridge could not keep is written as a `gap` line: a hole in the file is
+declared, never silent.
 
 Try: stopping it for a minute and starting it again; stopping it for longer than the bridge keeps history
-(limits.history_seconds); two topics (trade:BTC-USD,trade:ETH-USD).
+(limits.history_seconds) or goes on listening (limits.linger_seconds); two topics (trade:BTC-USD,trade:ETH-USD).
 """
 
 import argparse
+import contextlib
 import json
+import sys
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
 
 
 def page(url: str, topics: str, cursor: str | None) -> dict:
+    """Ask for what came after the cursor; waits up to ten seconds for the first of it."""
     query = {"subscribe": topics, "wait": "10"} | ({"after": cursor} if cursor else {})
     with urllib.request.urlopen(f"{url}/v1/poll?{urllib.parse.urlencode(query)}", timeout=30) as answer:
         return json.load(answer)
+
+
+def resume(out: Path) -> str | None:
+    """Return the cursor where the file ends; a last line that was not written to its end is taken out."""
+    text = out.read_text() if out.exists() else ""
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        out.write_text(whole)
+    return json.loads(whole.splitlines()[-1])["cursor"] if whole else None
+
+
+def reached(event: dict) -> str:
+    """Return the cursor that is reached with an event: its id, or where its hole ends."""
+    return event["to"] if event["type"] == "gap" else event["id"]
 
 
 def main() -> None:
@@ -31,21 +50,37 @@ def main() -> None:
     arguments.add_argument("--count", type=int, default=0, help="end after so many trades")
     options = arguments.parse_args()
 
-    kept = options.out.read_text().splitlines() if options.out.exists() else []
-    cursor = json.loads(kept[-1])["cursor"] if kept else None
-    written = 0
+    cursor = resume(options.out)
+    written, connected = 0, False
     with options.out.open("a") as out:
         while not options.count or written < options.count:
-            answer = page(options.url, options.topics, cursor)
+            try:
+                answer = page(options.url, options.topics, cursor)
+            except urllib.error.HTTPError as error:
+                if error.code not in {429, 500, 502, 503}:
+                    raise SystemExit(f"refused: {error.code} {error.read().decode()}") from None
+                print(f"! {error.code}; asking again", file=sys.stderr, flush=True)
+                time.sleep(int(error.headers.get("Retry-After") or 1))
+                continue
+            except OSError as error:
+                reason = getattr(error, "reason", error)
+                if not connected:
+                    raise SystemExit(f"cannot reach {options.url}: {reason}; is it running there?") from None
+                print(f"! lost the bridge ({reason}); asking again", file=sys.stderr, flush=True)
+                time.sleep(1)
+                continue
+            connected = True
             events = [event for event in answer["events"] if event["type"] in {"trade", "gap"}]
-            cursor = answer["cursor"]
-            out.writelines(json.dumps({"cursor": cursor, **event}) + "\n" for event in events)
+            out.writelines(json.dumps({"cursor": reached(event), **event}) + "\n" for event in events)
             out.flush()
+            cursor = answer["cursor"]
             written += sum(event["type"] == "trade" for event in events)
-            print(f"{written} trades, cursor {cursor}", flush=True)
-            if not events:
+            if events:
+                print(f"{written} trades, cursor {cursor}", flush=True)
+            else:
                 time.sleep(0.2)
 
 
 if __name__ == "__main__":
-    main()
+    with contextlib.suppress(KeyboardInterrupt):
+        main()

@@ -7,6 +7,7 @@ Try: --type price --timeframe 5 for candles; eleven symbols (the vendor allows t
 """
 
 import argparse
+import contextlib
 import json
 import urllib.error
 import urllib.request
@@ -26,6 +27,8 @@ def token_for(url: str, api_key: str) -> dict:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         raise SystemExit(f"no token: {error.code} {error.read().decode()}") from None
+    except OSError as error:
+        raise SystemExit(f"cannot reach {url}: {getattr(error, 'reason', error)}; is it running there?") from None
 
 
 def main() -> None:
@@ -46,10 +49,10 @@ def main() -> None:
             case {"type": "connected", "symbols": symbols}:
                 print(f"connected: {', '.join(symbols)}", flush=True)
             case {"type": "quote_update", "symbol": symbol, "data": data}:
-                print(f"{symbol}: {data.get('lp', data)}", flush=True)
+                print(f"{symbol}: {' '.join(f'{key} {value}' for key, value in data.items())}", flush=True)
                 seen += 1
             case {"type": "price_update", "symbol": symbol, "data": candle}:
-                print(f"{symbol}: {candle}", flush=True)
+                print(f"{symbol}: {' '.join(f'{key} {value}' for key, value in candle.items())}", flush=True)
                 seen += 1
             case {"type": "error"}:
                 raise SystemExit(event.get("message"))
@@ -58,4 +61,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with contextlib.suppress(KeyboardInterrupt):
+        main()
