@@ -26,6 +26,7 @@ from bridge.downstream.contract import FeedReadiness, House, Readiness, Resolve,
 from bridge.downstream.server import Listening, serve
 from bridge.downstream.settings import AuthSettings, DialectSettings, LimitSettings, ListenSettings
 from bridge.downstream.tokens import TokenGrant, mint_token
+from bridge.errors import ConfigError
 from bridge.hub.hub import Hub
 from bridge.hub.settings import HubSettings
 from bridge.model import AccountId, FeedHealth, FeedName, InstrumentId
@@ -104,6 +105,8 @@ def mint(auth: AuthSettings, grant: TokenGrant) -> str:
     Raises:
         ConfigError: there is no secret.
     """
+    if auth.secret is None:
+        raise ConfigError('auth.secret is not set, so no token can be minted; set it to { env = "BRIDGE_SECRET" }')
     return mint_token(auth, grant, wall_clock())[0]
 
 

@@ -44,7 +44,9 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse names no public typ
     parser.add_argument(
         "--tradingview", choices=("sse", "websocket"), help="the TradingView feed's transport (websocket)"
     )
-    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="warning")
+    parser.add_argument(
+        "--log-level", choices=("debug", "info", "warning", "error"), default="warning", help="default: warning"
+    )
     parser.set_defaults(run=run)
 
 
@@ -110,8 +112,8 @@ def _welcome(url: str) -> str:
 
 Try, in another terminal:
   curl -N '{url}/v1/stream?subscribe={TRY}'
-  curl -N --http2-prior-knowledge '{url}/v1/stream?subscribe=trade:BTC-USD'
+  curl -N --http2-prior-knowledge '{url}/v1/stream?subscribe=book.5:BTC-USD'
   curl '{url}/v1/poll?subscribe={TRY}'
   curl '{url}/v1/instruments/BTC-USD/book'
-  {our_command()} tail {url} quote:NASDAQ:AAPL trade:BTC-USD
+  {our_command()} tail {url} quote:NASDAQ:AAPL book.5:BTC-USD
 Ctrl-C ends it."""

@@ -54,7 +54,9 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse names no public typ
         "--token-ttl", type=positive, default=3600, metavar="SECONDS", help="of the printed token (3600)"
     )
     parser.add_argument("--anonymous", action="store_true", help="let clients in without a token as well")
-    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="warning")
+    parser.add_argument(
+        "--log-level", choices=("debug", "info", "warning", "error"), default="warning", help="default: warning"
+    )
     parser.set_defaults(run=run)
 
 

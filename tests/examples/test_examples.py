@@ -12,6 +12,7 @@ import time
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -162,7 +163,7 @@ def test_pipeline_declares_a_gap_when_it_was_away_for_longer_than_the_linger(tmp
     assert kept[first]["topics"] == ["trade:BTC-USD"]
     assert kept[first]["from"] == cursor
     numbers = [int(event["trade_id"].rpartition("_")[2]) for event in kept if event["type"] == "trade"]
-    steps = [after - before for before, after in zip(numbers, numbers[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(numbers)]
     assert steps[first - 1] > 1, "nothing was missed, and a gap was declared"
     assert all(step == 1 for place, step in enumerate(steps) if place != first - 1), "missed without a word, or doubled"
 

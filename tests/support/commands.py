@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,6 +84,16 @@ def running(*arguments: str, **environ: str) -> Iterator[Command]:
         yield command
     finally:
         command.close()
+
+
+def get(url: str, **headers: str) -> tuple[int, str]:
+    """Return the status and the text of an answer, whatever it is."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=PATIENCE_SECONDS) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
 
 
 def free_port() -> int:
