@@ -60,12 +60,20 @@ def test_any_topics_share_a_connection_and_polling_knows_quotes_and_books():
         ("trades", "A", {"limit": "501"}),
         ("trades", "A", {"limit": "+5"}),
         ("trades", "A", {"limit": "²"}),
+        ("book", "A", {"depth": "0"}),
+        ("book", "A", {"depth": "5001"}),
+        ("book", "A", {"depth": "ten"}),
     ],
 )
 def test_a_wrong_state_request_is_a_bad_request(name, id_, query):
     with pytest.raises(Refusal) as caught:
         DIALECT.state_question(state_request(name, id_, **query), SYMBOLS)
     assert caught.value.code is Code.BAD_REQUEST
+
+
+def test_a_book_may_be_asked_for_cut():
+    assert str(DIALECT.state_question(state_request("book", depth="20"), SYMBOLS).topic) == "book.20:BTC-USD"
+    assert str(DIALECT.state_question(state_request("book"), SYMBOLS).topic) == "book:BTC-USD"
 
 
 def test_an_id_may_hold_colons_and_slashes():
