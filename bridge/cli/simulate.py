@@ -66,7 +66,6 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             f"there is no vendor {arguments.dialect!r} to simulate; there are {', '.join(simulated_dialects())}"
         )
-    configure_logging(arguments.log_level)
     auth = simulator_auth(arguments.api_key, anonymous=arguments.anonymous)
     simulation = Simulation(
         dialect=arguments.dialect,
@@ -80,6 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.token_ttl > auth.max_ttl_seconds:
         raise ConfigError(f"--token-ttl: at most {auth.max_ttl_seconds:g}")
     token = mint(auth, simulator_grant(arguments.token_ttl))
+    configure_logging(arguments.log_level)
     return trio.run(_simulate, simulation, token)
 
 

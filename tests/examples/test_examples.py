@@ -173,7 +173,7 @@ def test_candles_are_printed_final_once_the_next_one_has_begun(tmp_path):
         feed = f'[feeds.tv]\ndialect = "tradingview"\ntransports = ["websocket"]\nurl = "{vendor}"\napi_key = "demo"\n'
         feed += f'token_url = "{vendor}/api/token/generate"\n'
         with bridge_before(tmp_path, feed) as bridge:
-            told = lines_of(run("candles.py", "NASDAQ:AAPL", "--interval", "1m", "--url", bridge, "--count", 40))
+            told = lines_of(run("candles.py", "NASDAQ:AAPL", "--interval", "1m", "--url", bridge, "--count", 130))
     candle = re.compile(r"(\S+) [▲▼] O ([\d.]+) H ([\d.]+) L ([\d.]+) C ([\d.]+) V ([\d.]+)( final)?")
     rows = [candle.fullmatch(line).groups() for line in told]
     finals = [place for place, row in enumerate(rows) if row[-1]]
