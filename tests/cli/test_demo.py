@@ -53,7 +53,7 @@ def test_every_transport_brings_what_it_has_and_each_printed_line_can_be_tried(o
         seen = {"liquidity": set(), "tradingview": set()}
         for line in tries:
             said = subprocess.run(
-                [*shlex.split(line), "-s", "--max-time", "3"], capture_output=True, text=True, check=False
+                [*shlex.split(line), "-s", "--max-time", "2"], capture_output=True, text=True, check=False
             ).stdout
             texts = [one.removeprefix("data: ") for one in said.splitlines() if one.startswith(("data: {", "{"))]
             assert texts, line
