@@ -4,7 +4,7 @@ Changes of interest are collected for `COLLECT_SECONDS`, so that a page full of 
 says what to do, and the carriers do it. The feed's own task never waits for a vendor.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 
 import msgspec
@@ -88,6 +88,9 @@ class StreamFeed:
             subscriptions=terms.profile.subscriptions_per_connection,
         )
 
+    def _count(self, topics: Sequence[Topic]) -> int:
+        return self._tools.dialect.subscriptions(topics, self._terms.transport)
+
     async def run(self) -> None:
         """Keep the wanted topics subscribed until cancelled."""
         self._standing.idle()
@@ -130,7 +133,7 @@ class StreamFeed:
         for topic, (code, sentence) in roster.impossible.items():
             self._standing.refuse(topic, code, sentence)
         slots = [Slot(number=c.number, lane=c.lane, topics=c.topics) for c in self._carriers.values()]
-        changes = plan(slots, roster.lanes, self._limits, tools.dialect.subscriptions)
+        changes = plan(slots, roster.lanes, self._limits, self._count)
         if not any(isinstance(change, Overflow) for change in changes):
             changes.append(Overflow(frozenset()))
         for change in changes:

@@ -192,11 +192,12 @@ def test_a_lane_is_only_promised_on_a_transport_that_has_numbers(name):
 
 
 @each_dialect
-def test_a_topic_costs_at_most_one_subscription_and_nothing_costs_none(name):
+@pytest.mark.parametrize("transport", STREAMS)
+def test_a_topic_costs_at_most_one_subscription_and_nothing_costs_none(name, transport):
     dialect = load_dialect(name)
-    one = dialect.subscriptions([Topic.parse("quote:A")])
-    two = dialect.subscriptions([Topic.parse("quote:A"), Topic.parse("quote:B")])
-    assert dialect.subscriptions([]) == 0
+    one = dialect.subscriptions([Topic.parse("quote:A")], transport)
+    two = dialect.subscriptions([Topic.parse("quote:A"), Topic.parse("quote:B")], transport)
+    assert dialect.subscriptions([], transport) == 0
     assert 1 == one <= two <= 2, "a party may take several topics in one subscription"
 
 

@@ -205,7 +205,7 @@ class FakeVendor:
     def lane(self, topic: Topic, transport: Transport) -> Lane | None:
         return Lane(transport, self.lanes(topic))
 
-    def subscriptions(self, topics: Sequence[Topic]) -> int:
+    def subscriptions(self, topics: Sequence[Topic], transport: Transport) -> int:
         return len(topics)
 
     def requests_of(self, asked: Asked) -> "FakeRequests":

@@ -115,7 +115,7 @@ class CanonicalDialect:
             return None
         return Lane(transport)
 
-    def subscriptions(self, topics: Sequence[Topic]) -> int:
+    def subscriptions(self, topics: Sequence[Topic], transport: Transport) -> int:
         """Each topic counts as one."""
         return len(topics)
 

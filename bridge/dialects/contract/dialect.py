@@ -39,8 +39,8 @@ class Dialect(Protocol):
         """Which kind of connection carries a topic on a transport; None when that transport has no such data."""
         ...
 
-    def subscriptions(self, topics: Sequence[Topic]) -> int:
-        """How many of the vendor's subscriptions these topics use when they share a connection."""
+    def subscriptions(self, topics: Sequence[Topic], transport: Transport) -> int:
+        """How many of the vendor's subscriptions these topics use when they share a connection of a transport."""
         ...
 
     def requests(self, asked: Asked, site: Site) -> Requests:

@@ -125,7 +125,7 @@ class LiquidityDialect:
         """Return the transport's only lane, or None when it has no such data."""
         return Lane(transport) if topic.kind in CARRIES[transport] else None
 
-    def subscriptions(self, topics: Sequence[Topic]) -> int:
+    def subscriptions(self, topics: Sequence[Topic], transport: Transport) -> int:
         """Count one for each `channel:asset`; orders come unasked."""
         return sum(topic.kind is not TopicKind.ORDER for topic in topics)
 

@@ -52,6 +52,9 @@ from bridge.dialects.tradingview.symbols import TIMEFRAMES, TradingViewSpelling,
 from bridge.errors import VendorProtocolError
 from bridge.model import SECONDS, Code, FeedName, Retry, Topic, TopicKind, UnixNanos, UpstreamEvent
 
+SYMBOLS_PER_STREAM = 10
+"""Symbols of one SSE stream: inferred, as every other multi-symbol limit of the vendor is 10."""
+
 MESSAGES_PER_SECOND = 100 / 60
 """100 a minute [found: S1, S2]."""
 
@@ -59,9 +62,7 @@ PROFILE = Profile(
     transports={
         Transport.SSE: TransportProfile(
             changeable=False,  # symbols stand in the query [doc]
-            # Ten symbols, which `subscriptions` counts as one when they are quotes. It cannot tell an SSE stream's candles from
-            # a WebSocket's, so those get a stream each: within the limit, if wasteful (VENDORS §3 says to use WebSocket).
-            subscriptions_per_connection=1,
+            subscriptions_per_connection=SYMBOLS_PER_STREAM,
             read_timeout_seconds=90,  # assumed: three heartbeats
             usable_event_ids=True,  # "Last-Event-ID support for gap recovery" [doc]; none is shown, so it may never matter
         ),
@@ -114,8 +115,10 @@ class TradingViewDialect:
             Lane(transport, "quote") if topic.interval is None else Lane(transport, "price", TIMEFRAMES[topic.interval])
         )
 
-    def subscriptions(self, topics: Sequence[Topic]) -> int:
-        """Count up to ten quotes as one, and each bar as one."""
+    def subscriptions(self, topics: Sequence[Topic], transport: Transport) -> int:
+        """Count each symbol on SSE; on WebSocket up to ten quotes as one, and each bar as one."""
+        if transport is Transport.SSE:
+            return len(topics)
         quotes = sum(topic.kind is TopicKind.QUOTE for topic in topics)
         return math.ceil(quotes / SYMBOLS_PER_GROUP) + len(topics) - quotes
 

@@ -54,7 +54,7 @@ def test_a_topic_goes_where_the_vendor_has_such_data(topic, carriers):
 
 def test_orders_need_no_subscription():
     topics = [Topic.parse(text) for text in ("quote:AAPL", "order", "trade:AAPL")]
-    assert DIALECT.subscriptions(topics) == 2
+    assert all(DIALECT.subscriptions(topics, transport) == 2 for transport in Transport)
 
 
 @pytest.mark.parametrize("symbol", ["AAPL", "BTC-USD", "SPACEX-PRE", "BRK.B", "EUR/USD", "^GSPC"])

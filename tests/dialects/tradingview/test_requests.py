@@ -155,7 +155,7 @@ def test_a_connection_holds_all_it_may_however_its_quotes_came():
         made.add(quotes(1, start=number))
         vendor.hear(requests.subscribe(quotes(1, start=number)))
     assert vendor.symbols == sorted([f"X:S{number}" for number in range(70)] + [f"X:B{number}" for number in range(3)])
-    assert len(vendor.subscriptions) == DIALECT.subscriptions(made.topics) == 10
+    assert len(vendor.subscriptions) == DIALECT.subscriptions(made.topics, Transport.WEBSOCKET) == 10
 
 
 def test_a_quote_that_goes_leaves_the_rest_of_its_group_subscribed():
@@ -237,3 +237,13 @@ def test_another_site_is_asked_where_it_streams():
 )
 def test_what_the_vendor_cannot_be_asked_is_not_asked(question, site):
     assert ask(question, site) is None
+
+
+def test_a_stream_carries_ten_symbols_of_quotes_or_of_candles():
+    limit = DIALECT.profile.transports[Transport.SSE].subscriptions_per_connection
+    assert (
+        limit
+        == DIALECT.subscriptions(quotes(10), Transport.SSE)
+        == DIALECT.subscriptions(bars(10), Transport.SSE)
+        == 10
+    )
