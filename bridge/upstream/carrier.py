@@ -133,7 +133,10 @@ class Carrier:
         while not (link.ready or link.end is not None):
             await self._bell.wait()
         if link.end is not None:
-            await self._lost(link, another_choice=self._narrowing.refused(topics, self.topics, link.end))
+            another_choice = self._narrowing.refused(topics, self.topics, link.end)
+            if self._live is None and self._tools.standing.connects:
+                self._decline_alone(topics, link.end)
+            await self._lost(link, another_choice=another_choice)
             return False
         self._narrowing.granted()
         self._is_live(link)
@@ -274,6 +277,12 @@ class Carrier:
             self._last_event_id = link.last_event_id
             self._tools.standing.losses += link is self._live
             self._voice.lose(str(link.end))
+
+    def _decline_alone(self, tried: frozenset[Topic], failure: BridgeError) -> None:
+        """Blame a new topic that was asked for alone: the address is right, for the vendor has granted others before."""
+        if len(tried) == 1 and isinstance(failure, VendorRefused) and is_of_topics(failure):
+            (topic,) = tried
+            self._decline(Declined(topic, Code.UNKNOWN_INSTRUMENT, failure.reason))
 
     def _decline(self, said: Declined) -> None:
         self.topics -= {said.topic}

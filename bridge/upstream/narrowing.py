@@ -1,7 +1,8 @@
 """Finds the topics for which a vendor refuses a request as a whole, so that one that it does not have keeps out no other.
 
-Only decides what to ask for next. A topic is blamed only while a request without it is granted: a refusal of everything is
-more likely the address's fault, or a vendor's bad hour, and then nothing is claimed of any topic.
+Only decides what to ask for next. A topic is blamed only when a request without it is granted, or when it was asked for alone
+of a vendor that has granted others before: a refusal of the very first request is more likely the address's fault, and then
+nothing is claimed of any topic.
 """
 
 from bridge.errors import BridgeError, VendorRefused

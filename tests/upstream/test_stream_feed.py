@@ -287,6 +287,32 @@ async def test_a_vendor_that_refuses_everything_is_down_and_no_topic_is_blamed(a
         assert house.health()[-1] is FeedHealth.LIVE
 
 
+async def test_a_new_topic_refused_alone_is_blamed_once_the_vendor_has_granted_others_and_the_feed_is_not_down(autojump_clock):
+    vendor = FakeVendor(Transport.SSE)
+    vendor.unknown = {"trade:B"}
+    async with running(House(vendor, A)) as house:
+        await trio.sleep(1)
+        house.interest.set()
+        await trio.sleep(1)
+        house.interest.set(B)
+        await trio.sleep(20)
+        assert [event.topic for event in house.of(TopicRefused)] == [B]
+        assert house.health()[-1] is not FeedHealth.DOWN
+
+
+async def test_a_topic_that_was_served_is_not_blamed_for_a_vendors_bad_hour(autojump_clock):
+    vendor = FakeVendor(Transport.SSE)
+    async with running(House(vendor, A)) as house:
+        await trio.sleep(1)
+        vendor.unknown = {"trade:A"}
+        vendor.connections[-1].lose()
+        await trio.sleep(30)
+        assert house.of(TopicRefused) == []
+        vendor.unknown = set()
+        await trio.sleep(60)
+        assert house.covered() == {A}
+
+
 async def test_a_hand_over_that_fails_keeps_the_old_connection_and_is_tried_again(autojump_clock):
     vendor = FakeVendor(Transport.SSE)
     async with running(House(vendor, A)) as house:
