@@ -287,7 +287,9 @@ async def test_a_vendor_that_refuses_everything_is_down_and_no_topic_is_blamed(a
         assert house.health()[-1] is FeedHealth.LIVE
 
 
-async def test_a_new_topic_refused_alone_is_blamed_once_the_vendor_has_granted_others_and_the_feed_is_not_down(autojump_clock):
+async def test_a_new_topic_refused_alone_is_blamed_once_the_vendor_has_granted_others_and_the_feed_is_not_down(
+    autojump_clock,
+):
     vendor = FakeVendor(Transport.SSE)
     vendor.unknown = {"trade:B"}
     async with running(House(vendor, A)) as house:
