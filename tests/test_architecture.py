@@ -47,8 +47,10 @@ MAY_IMPORT = {
         "upstream",
         "wire",
     },
+    "bench": {"errors"},
     "cli": {
         "app",
+        "bench",
         "config",
         "dialects.contract",
         "dialects.loader",

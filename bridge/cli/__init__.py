@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 
 from bridge import __version__
-from bridge.cli import check, demo, serve, simulate, tail, token
+from bridge.cli import bench, check, demo, serve, simulate, tail, token
 from bridge.errors import BridgeError, ConfigError
 
-COMMANDS = (demo, serve, check, token, tail, simulate)
+COMMANDS = (demo, serve, check, token, tail, simulate, bench)
 
 
 def parser() -> argparse.ArgumentParser:
