@@ -1,41 +1,39 @@
 """The hub: one ordered log in the middle, and everything derived from it. Feeds publish here; subscribers join here.
 
 Theory of operation: `publish` makes of an upstream event what stands in the log (`assemble`, `derive`, gaps) and appends
-it; the log calls `_apply`, in log order, and only that touches history, state, coverage and subscriptions. Neither awaits,
+it; the log calls `Applier.apply`, in log order, and only that touches history, state, coverage and subscriptions. Neither awaits,
 so under Trio nothing comes between "replay" and "join" in `open`: a late joiner sees no gap and no duplicate, without a lock.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 
 import trio
 
 from bridge.clock import Clock
 from bridge.hub import join
+from bridge.hub.apply import Applier
+from bridge.hub.bound import Bound
 from bridge.hub.contract import Log, Publication
 from bridge.hub.cursor import Cursor
+from bridge.hub.folding import Folds
 from bridge.hub.intake import Intake
 from bridge.hub.interest import FeedInterest, InterestLedger
 from bridge.hub.join import Here, Page
 from bridge.hub.refusals import Refusals
 from bridge.hub.settings import HubSettings
 from bridge.hub.statistics import HubStatistics
-from bridge.hub.subscription import Bound, Subscription
+from bridge.hub.subscription import Subscription
 from bridge.hub.topic import TopicRecord, Topics
 from bridge.model import (
-    Covered,
     FeedName,
     FeedStatus,
-    Gap,
-    MarketEvent,
     Topic,
     TopicKind,
     TopicRefused,
-    Uncovered,
+    UnixNanos,
     UpstreamEvent,
     Verdict,
     Want,
-    topic_of,
 )
 
 __all__ = ["Bound", "Hub", "Page", "Subscription"]
@@ -54,6 +52,7 @@ class Hub:
 
     Attributes:
         epoch: the log's life.
+        folds: the folds that subscribers share.
     """
 
     def __init__(self, log: Log, clock: Clock, settings: HubSettings) -> None:
@@ -65,9 +64,10 @@ class Hub:
         self._refusals = Refusals(settings.refusal_seconds)
         self._intake = Intake(log, self._topics, clock)
         self._subscriptions: set[Subscription] = set()
-        self._counts: Counter[str] = Counter()
+        self._applier = Applier(log, self._topics, self._refusals, clock)
         self._due = trio.Event()
-        log.attach(self._apply)
+        self.folds = Folds()
+        log.attach(self._applier.apply)
 
     def __repr__(self) -> str:
         return f"<Hub {self.cursor()} {len(self._topics)} topics, {len(self._subscriptions)} subscriptions>"
@@ -80,6 +80,10 @@ class Hub:
     def cursor(self, offset: int | None = None) -> str:
         """Spell an offset of this epoch; None = the head."""
         return str(Cursor(self.epoch, self._log.head if offset is None else offset))
+
+    def wall(self) -> UnixNanos:
+        """Our wall time."""
+        return self._clock()
 
     # ── from upstream ──
     def publish(self, event: UpstreamEvent) -> None:
@@ -122,7 +126,7 @@ class Hub:
         self._subscriptions.add(subscription)
         for record in records:
             record.subscriptions[subscription] = cursor is not None or record.coverage.promised
-        subscription.backlog(joined.publications)
+        subscription.hand(joined.publications)
         return subscription
 
     def read(self, wants: Sequence[Want], after: str | None, limit: int) -> Page:
@@ -174,7 +178,7 @@ class Hub:
         return HubStatistics(
             epoch=self.epoch,
             head=self._log.head,
-            publications=dict(self._counts),
+            publications=dict(self._applier.counts),
             subscriptions=len(self._subscriptions),
             pending_bytes=sum(subscription.pending_bytes for subscription in self._subscriptions),
             overflowed=sum(subscription.overflowed for subscription in self._subscriptions),
@@ -198,7 +202,7 @@ class Hub:
         records = [record for record in self._records(wants) if subscription not in record.subscriptions]
         for record in records:
             record.subscriptions[subscription] = record.coverage.promised
-        subscription.backlog(join.fresh(records, self._here()).publications)
+        subscription.hand(join.fresh(records, self._here()).publications)
 
     def dismiss(self, subscription: Subscription, wants: Sequence[Want]) -> None:
         """Take a subscription out of the index for these wants; its interest lingers from now."""
@@ -214,49 +218,6 @@ class Hub:
     def forget(self, subscription: Subscription) -> None:
         """A subscription is closed."""
         self._subscriptions.discard(subscription)
-
-    # ── from the log ──
-    def _apply(self, publication: Publication) -> None:
-        event = publication.event
-        self._counts[type(event).__name__] += 1
-        match event:
-            case MarketEvent() | FeedStatus():
-                topic = topic_of(event)
-                record = self._topics.find(event.feed, topic) or self._record(Want(topic, event.feed))
-                record.receive(publication, self._clock())
-            case Gap():
-                self._apply_gap(publication, event)
-            case Covered():
-                self._apply_covered(publication.offset, event)
-            case Uncovered():
-                for topic in event.topics:
-                    for record in self._topics.family(event.feed, topic):
-                        record.coverage.lose(publication.offset)
-                        record.uncovered()
-            case TopicRefused():
-                self._apply_refused(publication, event)
-
-    def _apply_gap(self, publication: Publication, event: Gap) -> None:
-        for topic in event.topics:
-            if event.feed is not None:
-                record = self._record(Want(topic, event.feed))
-                record.coverage.tell(publication.offset)
-                record.receive(publication, self._clock())
-
-    def _apply_covered(self, offset: int, event: Covered) -> None:
-        for topic in event.topics:
-            self._refusals.accepted(Want(topic, event.feed))
-            self._record(Want(topic, event.feed))
-            for record in self._topics.family(event.feed, topic):
-                record.coverage.cover(offset)
-                record.covered()
-
-    def _apply_refused(self, publication: Publication, event: TopicRefused) -> None:
-        self._refusals.remember(event, self._clock())
-        record = self._topics.find(event.feed, event.topic)
-        if record is not None:
-            for subscription in list(record.subscriptions):
-                subscription.offer(publication)
 
     # ── records and interest ──
     def _here(self) -> Here:
@@ -291,6 +252,7 @@ class Hub:
     def _sweep(self) -> None:
         now = self._clock()
         self._refusals.expire(now)
+        self.folds.clear()
         for record in self._topics.idle(now):
             if not self._interests.active(record.want):
                 if record.want.topic.depth is None:

@@ -86,6 +86,8 @@ class TopicRecord:
     def uncovered(self) -> None:
         """Forget what can no longer be vouched for."""
         self.latest.forget()
+        for subscription in self.subscriptions:
+            subscription.lose(self.want)
         if self.want.topic.kind in FORGOTTEN_KINDS:
             self.history.clear()
 
