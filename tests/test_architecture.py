@@ -181,8 +181,9 @@ UPSTREAM_AWAITS = """
     tokens tunnel websocket websocket_connection
 """
 DOWNSTREAM_AWAITS = """
-    admission answers binds connection control dispatcher fanout guard guard_connection guard_h11 guard_h2 guard_tasks
-    guard_websocket jwks mint news outlet polling server sse state tokens websocket
+    admission answers binds connection control dispatcher guard guard_connection guard_h11 guard_h2 guard_socket guard_tasks
+    guard_websocket jwks mint news outlet outlet_asgi outlet_direct outlet_h2 outlets polling pump seam server sse state tokens
+    websocket
 """
 
 

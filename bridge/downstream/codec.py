@@ -3,8 +3,9 @@
 A codec is one dialect on one transport with one set of options. What it makes of a publication is remembered on the
 publication itself, so a thousand subscribers cost one encoding, and nothing has to be evicted.
 
-Framed bytes may be joined: an event stream's messages are, and a WebSocket's texts are one a line, because a `Message`'s
-data never holds a line break (`texts` takes them apart again).
+Framed bytes may be joined: an event stream's messages as they are, and a WebSocket's as the frames they travel in, which are
+the same for every client because a server does not mask. A poll's are one a line, because a `Message`'s data never holds a
+line break (`texts` takes them apart again).
 
 On transports where the dialect says books whole, a `BookDelta` is spelled as the topic's book as it stands when its bytes
 are first needed, with the delta's own cursor.
@@ -20,6 +21,7 @@ from bridge.hub.contract import Publication
 from bridge.hub.hub import Hub
 from bridge.model import BookDelta, Covered, LogEvent, TopicRefused, Uncovered, Want, topic_of
 from bridge.wire.sse import sse_comment, sse_message
+from bridge.wire.websocket import text_frame
 
 UNENCODED_COST_BYTES = 128
 """What a pending publication counts while its bytes do not exist: about what the reference and its place cost us."""
@@ -47,11 +49,13 @@ def framed(transport: Transport, messages: Sequence[Message]) -> bytes:
             sse_message(message.data, message.event, message.id) if message.data else sse_comment(message.comment)
             for message in messages
         )
+    if transport is Transport.WEBSOCKET:
+        return b"".join(text_frame(message.data) for message in messages if message.data)
     return b"".join(message.data + b"\n" for message in messages if message.data)
 
 
 def texts(data: bytes) -> list[bytes]:
-    """Take a WebSocket's framed bytes apart into its texts."""
+    """Take a poll's framed bytes apart into its texts."""
     return data.split(b"\n")[:-1]
 
 
@@ -63,6 +67,9 @@ class Codec:
         symbols: how it spells instruments here.
         transport: what the bytes are framed for.
         options: what may differ between clients.
+
+    Attributes:
+        replaces_books: books are said whole here, so only the newest change of one is needed.
     """
 
     def __init__(self, dialect: Dialect, symbols: SymbolTable, transport: Transport, options: EncoderOptions) -> None:
@@ -70,7 +77,7 @@ class Codec:
         self._name = dialect.name
         self._extra = options.extra
         self._encoder = dialect.encoder(transport, symbols, options)
-        self._replaces_books = transport in dialect.profile.replaces_books
+        self.replaces_books = transport in dialect.profile.replaces_books
         self._encoded = 0
         self._unspeakable = 0
 
@@ -87,13 +94,9 @@ class Codec:
     def cost(self, publication: Publication, hub: Hub) -> int:
         """Return how many bytes it is while it waits for a slow client."""
         event = publication.event
-        if isinstance(event, TopicRefused) or (self._replaces_books and isinstance(event, BookDelta)):
+        if isinstance(event, TopicRefused) or (self.replaces_books and isinstance(event, BookDelta)):
             return UNENCODED_COST_BYTES
         return len(self.encode(publication, hub))
-
-    def collapses(self, event: LogEvent) -> bool:
-        """Whether a later one of the same topic makes this one needless: a book that is said whole anyway."""
-        return self._replaces_books and isinstance(event, BookDelta)
 
     def statistics(self) -> CodecStatistics:
         """A snapshot of the counters."""
@@ -109,7 +112,7 @@ class Codec:
         event: LogEvent | None = publication.event
         if isinstance(event, Covered | Uncovered | TopicRefused):
             return b""
-        if self._replaces_books and isinstance(event, BookDelta):
+        if self.replaces_books and isinstance(event, BookDelta):
             standing = hub.state(Want(topic_of(event), event.feed))
             event = None if standing is None else standing.event
         if event is None:

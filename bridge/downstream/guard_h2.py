@@ -14,7 +14,7 @@ It differs from Hypercorn's own in this:
 
 import contextlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import h2.events
@@ -117,12 +117,17 @@ class BoundedStreamBuffer(StreamBuffer):
 
 
 class GuardedH2(H2Protocol):
-    """Hypercorn's HTTP/2 with the differences above."""
+    """Hypercorn's HTTP/2 with the differences above.
+
+    Attributes:
+        on_window: by stream, who else is told when a window may have grown.
+    """
 
     def __init__(self, *arguments: Any, patience_seconds: float) -> None:  # noqa: ANN401 - Hypercorn's nine, handed on
         super().__init__(*arguments)
         self._patience_seconds = patience_seconds
         self._resets: deque[float] = deque(maxlen=MAX_RESETS)
+        self.on_window: dict[int, Callable[[], None]] = {}
         del self.connection.local_settings[h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL]
         self.connection.decoder.max_header_list_size = self.config.h2_max_header_list_size
 
@@ -140,12 +145,12 @@ class GuardedH2(H2Protocol):
             for piece in _pieces(event):
                 await super().stream_send(piece)
         except PeerStalledError:
-            await self._reset(event.stream_id, ErrorCodes.CANCEL)
+            await self.reset(event.stream_id, ErrorCodes.CANCEL)
 
     async def _on_closed(self, event: StreamClosed) -> None:
         with trio.CancelScope(shield=True):  # an app may be cancelled by its last word: the disconnect that follows
             if self._is_unfinished(event.stream_id):
-                await self._reset(event.stream_id, ErrorCodes.INTERNAL_ERROR)
+                await self.reset(event.stream_id, ErrorCodes.INTERNAL_ERROR)
             await super().stream_send(event)
 
     def _is_unfinished(self, stream_id: int) -> bool:
@@ -153,7 +158,8 @@ class GuardedH2(H2Protocol):
         buffer = self.stream_buffers.get(stream_id)
         return isinstance(buffer, BoundedStreamBuffer) and not buffer.ended
 
-    async def _reset(self, stream_id: int, code: ErrorCodes) -> None:
+    async def reset(self, stream_id: int, code: ErrorCodes) -> None:
+        """End a stream at once; others live on."""
         with contextlib.suppress(h2.exceptions.ProtocolError):
             self.connection.reset_stream(stream_id, code)
         buffer = self._forget(stream_id)
@@ -205,6 +211,15 @@ class GuardedH2(H2Protocol):
         if len(self._resets) == MAX_RESETS and now - self._resets[0] < RESET_WINDOW_SECONDS:
             raise SubscriberProtocolError("streams are reset in masses")
         await self.send(Updated(idle=self.idle))
+
+    async def _window_updated(self, stream_id: int | None) -> None:
+        await super()._window_updated(stream_id)
+        if stream_id:
+            waiting = [self.on_window[stream_id]] if stream_id in self.on_window else []
+        else:
+            waiting = list(self.on_window.values())
+        for call in waiting:
+            call()
 
     async def _priority_updated(self, event: h2.events.PriorityUpdated) -> None:
         """Ignore it: a client could fill the tree with streams that it never opens."""

@@ -19,11 +19,12 @@ from bridge.dialects.contract import (
     Transport,
     Unsubscribe,
 )
+from bridge.downstream import outlets
 from bridge.downstream.connection import StreamConnection
 from bridge.downstream.contract import Exchange, House
 from bridge.downstream.entitlement import grant_orders
 from bridge.downstream.limits import InboundRate, Verdict
-from bridge.downstream.outlet import AsgiMessage, Receive, Scope, Send, WebSocketOutlet
+from bridge.downstream.outlet import AsgiMessage, Receive, Scope, Send
 from bridge.downstream.remembered import without_refused
 from bridge.downstream.terms import Terms
 from bridge.model import Code
@@ -64,8 +65,7 @@ async def serve_websocket(house: House, exchange: Exchange, scope: Scope, receiv
                 conversation=conversation,
                 limits=limits,
                 peer=scope.get("state", {}).get("bridge.connection"),
-            ),
-            lambda deadline: WebSocketOutlet(send, deadline, echoed_subprotocol(scope.get("subprotocols", ()))),
+            )
         )
         stream.writer.say(conversation.greeting(house.clock()))
         talk = Talk(
@@ -75,7 +75,8 @@ async def serve_websocket(house: House, exchange: Exchange, scope: Scope, receiv
             InboundRate(limits.inbound_messages_per_second, limits.inbound_messages_burst, trio.current_time()),
         )
         await talk.execute(actions)
-        await stream.run(lambda: talk.until_gone(receive))
+        accept = outlets.websocket(scope, send, echoed_subprotocol(scope.get("subprotocols", ())))
+        await stream.run(accept, lambda: talk.until_gone(receive))
 
 
 def echoed_subprotocol(offered: Sequence[str]) -> str | None:

@@ -324,6 +324,7 @@ async def open_bench(**settings: Any):
     async with trio.open_nursery() as nursery:
         bench = Bench(**settings)
         nursery.start_soon(bench.hub.run)
+        nursery.start_soon(bench.house.pump.run, bench.house.closing)
         yield bench, nursery
         nursery.cancel_scope.cancel()
 
