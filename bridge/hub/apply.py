@@ -3,7 +3,7 @@
 Called by the log in its order, never awaiting; nothing else touches those.
 """
 
-from collections import Counter
+from collections import defaultdict
 
 from bridge.clock import Clock
 from bridge.hub.contract import Log, Publication
@@ -29,9 +29,6 @@ class Applier:
         topics: the records that change.
         refusals: what vendors' refusals are remembered in.
         clock: the wall clock.
-
-    Attributes:
-        counts: publications applied so far, by the event's class name.
     """
 
     def __init__(self, log: Log, topics: Topics, refusals: Refusals, clock: Clock) -> None:
@@ -39,12 +36,17 @@ class Applier:
         self._topics = topics
         self._refusals = refusals
         self._clock = clock
-        self.counts: Counter[str] = Counter()
+        self._counts: defaultdict[type, int] = defaultdict(int)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Publications applied so far, by the event's class name."""
+        return {kind.__name__: count for kind, count in self._counts.items()}
 
     def apply(self, publication: Publication) -> None:
         """Take in the log's next publication."""
         event = publication.event
-        self.counts[type(event).__name__] += 1
+        self._counts[type(event)] += 1
         match event:
             case MarketEvent() | FeedStatus():
                 topic = topic_of(event)
