@@ -22,8 +22,9 @@ from bridge.downstream.holdings import Holdings
 from bridge.downstream.outlet import Outlet, Surroundings
 from bridge.downstream.outlets import Opening
 from bridge.downstream.registry import ConnectionStatistics
-from bridge.downstream.terms import Terms, heartbeat_seconds, options_of, told_limits
-from bridge.model import SECONDS, Code, Stream, Topic, TopicRefused, UnixNanos, Want
+from bridge.downstream.terms import Terms, heartbeat_seconds, options_of, skips_trades, told_limits
+from bridge.hub.holes import LagCounts
+from bridge.model import SECONDS, Code, Stream, Topic, TopicRefused, UnixNanos, Want, Wishes
 
 EXPIRY_CHECK_SECONDS = 30.0
 """How often a token's end is compared with the wall clock, which an operator may set at any moment."""
@@ -39,6 +40,8 @@ class StreamConnection:
 
     Attributes:
         identity: who it belongs to; replaced when the token is renewed.
+        name: its own, unguessable.
+        wishes: how its client wishes it slowed.
         writer: its way out.
 
     Args:
@@ -50,6 +53,7 @@ class StreamConnection:
         house, served = terms.house, terms.exchange.served
         self.identity = terms.identity
         self.name = secrets.token_urlsafe(16)
+        self.wishes = Wishes()
         self._since = house.clock()
         self._nursery: trio.Nursery | None = None
         self._outlet: Outlet | None = None
@@ -66,6 +70,7 @@ class StreamConnection:
                 pump=house.pump,
                 heartbeat_seconds=heartbeat_seconds(terms),
                 pending_bytes=terms.limits.pending_bytes_per_connection,
+                skips=skips_trades(terms),
                 farewell_seconds=terms.limits.write_deadline_seconds,
                 refused=self._refused,
                 ended=self._ended,
@@ -89,7 +94,20 @@ class StreamConnection:
             sent_bytes=self.writer.sent_bytes,
             sent_events=self.writer.sent_events,
             since=self._since,
+            bound_bytes=self._terms.limits.pending_bytes_per_connection,
+            lag=LagCounts() if self.writer.subscription is None else self.writer.subscription.counts,
         )
+
+    @property
+    def holdings(self) -> Holdings:
+        """What it holds; changed by the methods below only."""
+        return self._holdings
+
+    def wish(self, wishes: Wishes) -> None:
+        """Slow it like this from now on."""
+        self.wishes = wishes
+        if self.writer.subscription is not None:
+            self.writer.subscription.wish(wishes)
 
     def subscribe(
         self, granted: Sequence[Granted], after: str | None, unasked: Sequence[Granted] = ()
@@ -243,6 +261,7 @@ class StreamConnection:
         except ValueError as error:
             raise Refusal(Code.BAD_REQUEST, f"that is no cursor: {error}") from error
         self.writer.subscription = subscription
+        subscription.wish(self.wishes)
         stream = Stream(
             at=subscription.cursor,
             stream=self.name,
@@ -251,6 +270,7 @@ class StreamConnection:
             limits=told_limits(self._terms.limits, self._terms.transport),
             ts_recv=house.clock(),
             expires=self.identity.expires,
+            wishes=self.wishes,
         )
         self.writer.say(self._terms.conversation.stream(stream))
         self.writer.wake()

@@ -10,6 +10,7 @@ While the outlet still keeps bytes the stream takes no steps, and its subscripti
 slow consumers are its matter. Ending is a flag that the next step sees; the goodbye is its last write.
 """
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 
@@ -39,13 +40,16 @@ from bridge.model import (
     topic_of,
 )
 
+SOON_SECONDS = 0.001
+"""Events held back for a rate are looked at no more often than this."""
+
 
 class Ways(msgspec.Struct, frozen=True, kw_only=True):
     """What a writer works with.
 
     Attributes:
         heartbeat_seconds: how long it may be silent; 0 = for ever.
-        pending_bytes: what may wait for the peer; 0 = without bound.
+        pending_bytes: what may wait for the peer; 0 = without bound. `skips`: trades past that are declared missing.
         farewell_seconds: how long the goodbye may take; 0 = for ever.
         refused: told when the vendor refused a topic; says so to the client and drops the topic.
         ended: told when the goodbye has gone.
@@ -60,6 +64,7 @@ class Ways(msgspec.Struct, frozen=True, kw_only=True):
     pump: Pump
     heartbeat_seconds: float
     pending_bytes: int
+    skips: bool
     farewell_seconds: float
     refused: Callable[[TopicRefused], None]
     ended: Callable[[Code], None]
@@ -91,6 +96,7 @@ class StreamWriter:
         self._queued = False
         self._blocked = True
         self._quiet_since = 0.0
+        self._due_at = math.inf
         self._alarms: dict[str, Alarm] = {}
 
     @property
@@ -115,12 +121,9 @@ class StreamWriter:
 
     def bound(self) -> Bound:
         """Return the bound that this stream's subscription is opened with."""
-        hub, codec = self._ways.hub, self._ways.codec
-        return Bound(
-            pending_bytes=self._ways.pending_bytes or sys.maxsize,
-            cost=lambda publication: codec.cost(publication, hub),
-            wake=self.wake,
-        )
+        ways, hub, codec = self._ways, self._ways.hub, self._ways.codec
+        most = ways.pending_bytes or sys.maxsize
+        return Bound(most, cost=lambda one: codec.cost(one, hub), wake=self.wake, skips=ways.skips)
 
     def begin(self, outlet: Outlet) -> None:
         """Write from now on."""
@@ -202,25 +205,35 @@ class StreamWriter:
             self._write_batch(subscription, now)
 
     def _write_batch(self, subscription: Subscription, now: float) -> None:
-        pending = self._taken
+        pending = self._taken or self._take(subscription)
         if not pending:
-            pending = subscription.take()
-            if self._ways.codec.replaces_books:
-                pending = _newest_books(pending)
-            if not pending:
-                return
+            return
         assert self._batcher is not None  # noqa: S101 - no step is made before `begin`
         batch = self._batcher.join(pending)
         used = batch.used
         self._at = pending[used - 1].offset
         self.sent_events += batch.events
-        self._taken = [] if used == len(pending) else pending[used:]
         if batch.data:
             self._write(batch.data, now)
+        if used < len(pending) or self._taken:  # what was offered meanwhile has not been taken
+            self._taken = pending[used:]
+            self.wake()
         if batch.refused is not None:
             self._ways.refused(batch.refused)
-        if self._taken:
-            self.wake()
+
+    def _take(self, subscription: Subscription) -> list[Publication]:
+        pending = subscription.take()
+        due_at = subscription.due_at
+        if due_at < self._due_at:
+            self._due_at = due_at
+            at = max(due_at, trio.current_time() + SOON_SECONDS)
+            self._alarms["due"] = self._ways.pump.at(at, self._due)
+        return _newest_books(pending) if self._ways.codec.replaces_books else pending
+
+    def _due(self) -> None:
+        """Look again: what was held back may go."""
+        self._due_at = math.inf
+        self.wake()
 
     def _write(self, data: bytes, now: float) -> None:
         self.sent_bytes += len(data)
@@ -255,7 +268,8 @@ class StreamWriter:
         now, seconds = trio.current_time(), self._ways.heartbeat_seconds
         if now >= self._quiet_since + seconds:
             self._quiet_since = now
-            self.say(self._ways.conversation.heartbeat(self._ways.clock()))
+            if not self._blocked:
+                self.say(self._ways.conversation.heartbeat(self._ways.clock()))
         self._set_alarm("heartbeat", self._quiet_since + seconds, self._live)
 
     def _set_alarm(self, name: str, at: float, call: Callable[[], None]) -> None:

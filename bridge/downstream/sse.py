@@ -76,6 +76,7 @@ async def _serve(house: House, exchange: Exchange, scope: Scope, receive: Receiv
         )
         stream.writer.say_raw(sse_retry(RETRY_MS + secrets.randbelow(RETRY_SPREAD_MS)))
         stream.writer.say(conversation.greeting(house.clock()))
+        stream.wish(stream.wishes.changed(conflate=subscribe.conflate, max_rate=subscribe.max_rate))
         stream.subscribe(standing, subscribe.after, unasked)
         for reply in replies:
             stream.writer.say(reply.messages)

@@ -6,6 +6,7 @@ where the goodbye table hangs up. Messages are executed one after another, in th
 
 from collections.abc import Sequence
 
+import msgspec
 import trio
 
 from bridge.dialects.contract import (
@@ -165,8 +166,15 @@ class Talk:
         if len(standing) < len(granted):
             raise refusals[0]
         unasked = grant_orders(self._stream.identity, self._house.resolve) if action.orders else ()
+        wishes = self._stream.wishes.changed(conflate=action.conflate, max_rate=action.max_rate)
+        first = self._stream.writer.subscription is None
+        if first:
+            self._stream.wishes = wishes
         topics = self._stream.subscribe(standing, action.after, unasked)
-        self._say(self._conversation.subscribed(action, topics, self._stream.writer.at, self._house.clock()))
+        self._stream.wish(wishes)
+        told = {"conflate": wishes.conflate or action.conflate, "max_rate": wishes.max_rate or action.max_rate}
+        done = msgspec.structs.replace(action, **told)
+        self._say(self._conversation.subscribed(done, topics, self._stream.writer.at, self._house.clock()))
         for refusal in refusals:  # of parts of an `all:`
             self._stream.complain(refusal)
 

@@ -62,6 +62,7 @@ class Backlog:
 
     Attributes:
         pace: what `max_rate` allows; None = everything at once.
+        sealed: something was turned away: nothing may be said any more at the head, which lies behind that.
         due_at: when something held back may leave; infinity = nothing is held back.
     """
 
@@ -75,6 +76,7 @@ class Backlog:
         self._log_bytes = 0
         self._serial = 0
         self.pace: Pace | None = None
+        self.sealed = False
         self.due_at = math.inf
 
     def __len__(self) -> int:
@@ -139,7 +141,7 @@ class Backlog:
             elif (said := entry.said(self._source) if isinstance(entry, Run) else entry) is not None:
                 stays = passed <= said.offset == entry.offset
                 (taken if stays else late).append(said)
-        if not late:
+        if not late or self.sealed:
             return taken
         head = self._source.head
         return taken + [again(one, head) for one in late]

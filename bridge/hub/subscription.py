@@ -246,7 +246,7 @@ class Subscription:
             return
         backlog = self._absorbed()
         if not backlog.offer(publication):
-            self._overflow()
+            self._overflow(backlog)
         elif backlog.pace is None:
             self._wake()
         else:
@@ -266,11 +266,11 @@ class Subscription:
             self._empty()
             backlog.hand(handed)
             if not all(map(backlog.offer, offered)):
-                self._overflow()
+                self._overflow(backlog)
         return backlog
 
-    def _overflow(self) -> None:
-        self.overflowed = self._lagging = True
+    def _overflow(self, backlog: Backlog) -> None:
+        self.overflowed = self._lagging = backlog.sealed = True
         self.bound.wake()
 
     def _wake(self) -> None:

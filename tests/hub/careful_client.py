@@ -136,7 +136,7 @@ class Client:
         if self.world.lost_at is not None:
             until = min(until, self.world.lost_at)
         for topic, began in self.began.items():
-            got = [number for _, it in self.taken if (number := _number(it.event, topic)) is not None]
+            got = [number for _, it in self.taken if (number := self.number(it.event, topic)) is not None]
             assert got == sorted(set(got)), "out of order or twice"
             gaps = [it.event for _, it in self.taken if isinstance(it.event, Gap) and topic in it.event.topics]
             holes = [(self.world.place(gap.from_), self.world.place(gap.to)) for gap in gaps] + self.world.untold
@@ -146,12 +146,12 @@ class Client:
                     f"{number} at {place} lost in silence"
                 )
 
+    def number(self, event, topic: Topic) -> int | None:
+        """Return which fact of a topic an event is; None = none of it."""
+        if topic is TRADE:
+            return int(event.trade_id) if isinstance(event, Trade) else None
+        return int(event.order_id) if isinstance(event, OrderUpdate) else None
+
 
 def _plain(levels) -> dict[int, int]:
     return {int(price): int(size) for price, size in levels}
-
-
-def _number(event, topic: Topic) -> int | None:
-    if topic is TRADE:
-        return int(event.trade_id) if isinstance(event, Trade) else None
-    return int(event.order_id) if isinstance(event, OrderUpdate) else None

@@ -39,6 +39,7 @@ from bridge.model import (
     TopicKind,
     TopicRefused,
     Trade,
+    Uncovered,
     UnixNanos,
     Want,
     exact,
@@ -210,6 +211,10 @@ class Bench:
     def cover(self, *topics: str, feed: FeedName = FEED) -> None:
         parsed = tuple(map(Topic.parse, topics))
         self.hub.publish(Covered(feed=feed, topics=parsed, ts_recv=self.clock()))
+
+    def uncover(self, *topics: str, feed: FeedName = FEED) -> None:
+        parsed = tuple(map(Topic.parse, topics))
+        self.hub.publish(Uncovered(feed=feed, topics=parsed, ts_recv=self.clock()))
 
     def cover_orders(self, account: str) -> None:
         feed = FeedName(account.partition("/")[0])
