@@ -93,6 +93,9 @@ class Codec:
 
     def cost(self, publication: Publication, hub: Hub) -> int:
         """Return how many bytes it is while it waits for a slow client."""
+        known = publication.encoded.get(self)
+        if known is not None:
+            return len(known)
         event = publication.event
         if isinstance(event, TopicRefused) or (self.replaces_books and isinstance(event, BookDelta)):
             return UNENCODED_COST_BYTES

@@ -31,8 +31,8 @@ class DirectOutlet:
 
     @property
     def kept_bytes(self) -> int:
-        """What the socket was not free for; of what the kernel left over the guard keeps count."""
-        return len(self._kept)
+        """What the socket was not free for, and what the kernel left over."""
+        return len(self._kept) + self._socket.rest_bytes
 
     def try_write(self, data: bytes) -> bool:
         """See `Outlet`."""

@@ -57,6 +57,11 @@ class DirectPath:
         """Whether nothing may be written now."""
         return bool(self._socket.rest) or self._lock.locked()
 
+    @property
+    def rest_bytes(self) -> int:
+        """What is left over of a write, whoever's."""
+        return len(self._socket.rest)
+
     def send(self, data: bytes) -> bool:
         """Write at once, keep what the kernel does not take, and return whether all went; only while not `busy`.
 
