@@ -12,16 +12,16 @@ would have replaced it; what is no longer vouched for was taken out by `lose`), 
 """
 
 import math
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from typing import Protocol
 
 from bridge.hub.contract import Publication
 from bridge.hub.folding import again, conflated
 from bridge.hub.holes import Hole, LagCounts
 from bridge.hub.pace import Pace
-from bridge.hub.policy import Policy, Rule
+from bridge.hub.policy import Policy, Rule, concerns
 from bridge.hub.runs import Books, Run
-from bridge.model import Bar, Gap, Topic, TopicKind, TopicRefused, UnixNanos, Want
+from bridge.model import Bar, Gap, Topic, TopicKind, UnixNanos, Want
 
 BOUNDED_SHARE = 7 / 8
 """Of the bound, for what may be declared missing: the rest is for orders and gaps, which may not."""
@@ -71,7 +71,6 @@ class Backlog:
         self._cost = cost
         self._bounded_bytes, self._all_bytes = limits
         self._counts = counts
-        self._first: list[Publication] = []
         self._entries: dict[Hashable, Entry] = {}
         self._log_bytes = 0
         self._serial = 0
@@ -80,21 +79,12 @@ class Backlog:
         self.due_at = math.inf
 
     def __len__(self) -> int:
-        return len(self._first) + len(self._entries)
+        return len(self._entries)
 
     @property
     def pending_bytes(self) -> int:
         """What is held, by its cost: counted when asked."""
         return sum(map(self._cost, self._publications()))
-
-    def hand(self, publications: Iterable[Publication]) -> None:
-        """Take in what a join handed out: its log events, whatever their size, stand before everything else."""
-        for publication in publications:
-            policy = publication.policy
-            if policy.rule is Rule.NEWEST or policy.rule is Rule.BOOK:
-                self._state(publication, policy)
-            else:
-                self._first.append(publication)
 
     def offer(self, publication: Publication) -> bool:
         """Take in one more by its rule; False = it must not be lost and there is no room for it."""
@@ -128,8 +118,8 @@ class Backlog:
             now: Trio's time.
             passed: the offset of the last publication that left before.
         """
-        taken, self._first = self._first, []
         entries, self._entries = self._entries, {}
+        taken: list[Publication] = []
         late: list[Publication] = []
         self.due_at = math.inf
         self._log_bytes = 0
@@ -148,11 +138,12 @@ class Backlog:
 
     def remove(self, topics: Collection[Topic]) -> None:
         """Hold nothing more of these topics."""
-        self._first = [one for one in self._first if not concerns(one, topics)]
         for key, entry in list(self._entries.items()):
             if isinstance(entry, Hole):
                 entry.forget(topics)
-            gone = not entry.topics if isinstance(entry, Hole) else concerns(entry, topics)
+                gone = not entry.topics
+            else:
+                gone = concerns(entry.policy, entry.event if isinstance(entry, Publication) else None, topics)
             if gone:
                 del self._entries[key]
                 if isinstance(key, int) and isinstance(entry, Publication):
@@ -232,23 +223,8 @@ class Backlog:
         return Publication(after, gap, whole=True)
 
     def _publications(self) -> Iterator[Publication]:
-        yield from self._first
         for entry in self._entries.values():
             if isinstance(entry, Publication):
                 yield entry
             elif isinstance(entry, Run):
                 yield from entry.parts()
-
-
-def concerns(pending: Publication | Run, topics: Collection[Topic]) -> bool:
-    """Whether something pending is needless once these topics are held no longer. Health always concerns."""
-    want = pending.policy.want
-    if want is not None:
-        return want.topic in topics and want.topic.kind is not TopicKind.STATUS
-    match pending.event if isinstance(pending, Publication) else None:
-        case Gap(topics=named):
-            return all(topic in topics for topic in named)
-        case TopicRefused(topic=topic):
-            return topic in topics
-        case _:
-            return False

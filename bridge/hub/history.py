@@ -125,10 +125,10 @@ class History:
     def after(self, offset: int) -> list[Publication]:
         """Everything kept with a greater offset, ascending; for a reader from before what is kept, a book begins whole."""
         kept = self._from(offset)
-        base = next(kept, None)
-        if base is None:
-            return []
-        rest = [publication for publication in kept if not publication.whole]
+        if not (kept and self._of_book):
+            return kept
+        base = kept[0]
+        rest = [publication for publication in kept[1:] if not publication.whole]
         return rest if base.whole and offset >= self.trimmed else [base, *rest]
 
     def until(self, offset: int) -> Iterator[Publication]:
@@ -151,13 +151,14 @@ class History:
         found.reverse()
         return found
 
-    def _from(self, offset: int) -> Iterator[Publication]:
-        count = 0
+    def _from(self, offset: int) -> list[Publication]:
+        found: list[Publication] = []
         for entry in reversed(self._entries):
             if entry.publication.offset <= offset:
                 break
-            count += 1
-        return (entry.publication for entry in islice(self._entries, len(self._entries) - count, None))
+            found.append(entry.publication)
+        found.reverse()
+        return found
 
     def _keep(self, entry: _Entry) -> None:
         self._entries.append(entry)

@@ -20,6 +20,7 @@ from bridge.hub.intake import Intake
 from bridge.hub.interest import FeedInterest, InterestLedger
 from bridge.hub.join import Here, Page
 from bridge.hub.refusals import Refusals
+from bridge.hub.replay import Replays
 from bridge.hub.settings import HubSettings
 from bridge.hub.statistics import HubStatistics
 from bridge.hub.subscription import Subscription
@@ -67,6 +68,7 @@ class Hub:
         self._applier = Applier(log, self._topics, self._refusals, clock)
         self._due = trio.Event()
         self.folds = Folds()
+        self._replays = Replays()
         log.attach(self._applier.apply)
 
     def __repr__(self) -> str:
@@ -122,11 +124,12 @@ class Hub:
         here = self._here()
         joined = join.fresh(records, here) if cursor is None else join.resume(records, cursor, here)
         subscription = Subscription(self, bound)
-        subscription.begin(wants, joined.verdict, joined.cursor)
+        subscription.begin(wants, joined.verdict, joined.cursor, joined.handout)
         self._subscriptions.add(subscription)
         for record in records:
             record.subscriptions[subscription] = cursor is not None or record.coverage.promised
-        subscription.hand(joined.publications)
+        for state in joined.states:
+            subscription.offer(state)
         return subscription
 
     def read(self, wants: Sequence[Want], after: str | None, limit: int) -> Page:
@@ -141,7 +144,7 @@ class Hub:
         here = self._here()
         if cursor is None:
             joined = join.fresh(records, here)
-            return Page(Verdict.FRESH, joined.cursor, joined.publications, more=False)
+            return Page(Verdict.FRESH, joined.cursor, joined.states, more=False)
         return join.page(records, cursor, here, limit)
 
     def state(self, want: Want) -> Publication | None:
@@ -202,7 +205,8 @@ class Hub:
         records = [record for record in self._records(wants) if subscription not in record.subscriptions]
         for record in records:
             record.subscriptions[subscription] = record.coverage.promised
-        subscription.hand(join.fresh(records, self._here()).publications)
+        for state in join.fresh(records, self._here()).states:
+            subscription.offer(state)
 
     def dismiss(self, subscription: Subscription, wants: Sequence[Want]) -> None:
         """Take a subscription out of the index for these wants; its interest lingers from now."""
@@ -221,7 +225,7 @@ class Hub:
 
     # ── records and interest ──
     def _here(self) -> Here:
-        return Here(self.epoch, self._log.head, self._clock())
+        return Here(self.epoch, self._log.head, self._clock(), self._replays)
 
     def _record(self, want: Want) -> TopicRecord:
         return self._topics.make(want, self._log.head, self._clock())
@@ -253,6 +257,7 @@ class Hub:
         now = self._clock()
         self._refusals.expire(now)
         self.folds.clear()
+        self._replays.clear()
         for record in self._topics.idle(now):
             if not self._interests.active(record.want):
                 if record.want.topic.depth is None:

@@ -11,7 +11,7 @@
 """
 
 import enum
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 
 import msgspec
 
@@ -25,6 +25,8 @@ from bridge.model import (
     LogEvent,
     OrderUpdate,
     Quote,
+    Topic,
+    TopicKind,
     TopicRefused,
     Trade,
     Uncovered,
@@ -76,3 +78,18 @@ def policy_of(event: LogEvent) -> Policy:
         return Policy(Rule.BOUNDED, want=want)
     final = isinstance(event, Bar) and event.is_final is True
     return Policy(Rule.BOUNDED if final else _STATE[type(event)], want, want, slowed=not final)
+
+
+def concerns(policy: Policy, event: LogEvent | None, topics: Collection[Topic]) -> bool:
+    """Whether something pending is needless once these topics are held no longer. Health never is.
+
+    Args:
+        policy: its row.
+        event: itself; None where the row tells its topic.
+        topics: those held no longer.
+    """
+    if policy.want is not None:
+        return policy.want.topic in topics and policy.want.topic.kind is not TopicKind.STATUS
+    if isinstance(event, Gap):
+        return all(topic in topics for topic in event.topics)
+    return isinstance(event, TopicRefused) and event.topic in topics

@@ -14,12 +14,14 @@ from typing import Protocol
 
 import trio
 
-from bridge.hub.backlog import Backlog, Source, concerns
+from bridge.hub.backlog import Backlog, Source
 from bridge.hub.bound import Bound
 from bridge.hub.contract import Publication
 from bridge.hub.cursor import Cursor
+from bridge.hub.handout import Handout
 from bridge.hub.holes import LagCounts
 from bridge.hub.pace import Pace
+from bridge.hub.policy import concerns
 from bridge.model import FeedName, InstrumentId, Topic, TopicKind, Verdict, Want, Wishes
 
 
@@ -48,6 +50,7 @@ class Subscription:
         wants: what it holds.
         overflowed: the bound was passed; nothing more is taken in.
         bound: what it may have pending.
+        lagging: its events are held to their policies now.
         counts: what lagging has cost it.
         wishes: how it is slowed.
     """
@@ -56,9 +59,8 @@ class Subscription:
         "_backlog",
         "_blocked",
         "_closed",
-        "_handed",
+        "_handout",
         "_keeper",
-        "_lagging",
         "_look_at",
         "_passed",
         "_pending",
@@ -69,6 +71,7 @@ class Subscription:
         "bound",
         "counts",
         "cursor",
+        "lagging",
         "overflowed",
         "verdict",
         "wants",
@@ -77,9 +80,10 @@ class Subscription:
 
     def __init__(self, keeper: Keeper, bound: Bound) -> None:
         self._keeper = keeper
-        self._closed = self._blocked = self._lagging = self._woken = False
+        self._closed = self._blocked = self.lagging = self._woken = False
         self._pending: list[Publication] = []
-        self._handed = self._weighed = self._weighed_bytes = self._look_at = 0
+        self._weighed = self._weighed_bytes = self._look_at = 0
+        self._handout: Handout | None = None
         self._stride = bound.unweighed
         self._backlog: Backlog | None = None
         self._passed: int | None = None
@@ -92,9 +96,7 @@ class Subscription:
         self.cursor = keeper.cursor()
 
     def __repr__(self) -> str:
-        state = (
-            "closed" if self._closed else "overflowed" if self.overflowed else "lagging" if self._lagging else "open"
-        )
+        state = "closed" if self._closed else "overflowed" if self.overflowed else "lagging" if self.lagging else "open"
         pending = len(self._pending) if self._backlog is None else len(self._backlog)
         return f"<Subscription {state} {len(self.wants)} wants, {pending} pending at {self.position}>"
 
@@ -105,13 +107,10 @@ class Subscription:
 
     @property
     def pending_bytes(self) -> int:
-        """What is pending, by the bound's cost: weighed when asked."""
-        return sum(map(self.bound.cost, self._pending)) + (self._backlog.pending_bytes if self._backlog else 0)
-
-    @property
-    def lagging(self) -> bool:
-        """Whether its events are folded and held to their policies now."""
-        return self._lagging
+        """What is pending, by the bound's cost: weighed when asked, of a join's log events estimated."""
+        cost = self.bound.cost
+        handout = 0 if self._handout is None else self._handout.pending_bytes(cost)
+        return handout + sum(map(cost, self._pending)) + (self._backlog.pending_bytes if self._backlog else 0)
 
     @property
     def blocked(self) -> bool:
@@ -121,7 +120,7 @@ class Subscription:
     @blocked.setter
     def blocked(self, blocked: bool) -> None:
         self._blocked = blocked
-        self._lagging = self._must_lag()
+        self.lagging = self._must_lag()
 
     @property
     def due_at(self) -> float:
@@ -131,8 +130,8 @@ class Subscription:
     def wish(self, wishes: Wishes) -> None:
         """Be slowed like this from now on."""
         self.wishes = wishes
-        self._lagging = self._must_lag()
-        if self._lagging:
+        self.lagging = self._must_lag()
+        if self.lagging:
             backlog = self._absorbed()
             backlog.pace = Pace(wishes.max_rate) if wishes.max_rate else None
             if len(backlog):
@@ -153,29 +152,28 @@ class Subscription:
             left = frozenset(gone)
             self.wants = tuple(want for want in self.wants if want not in left)
             self._keeper.dismiss(self, gone)
-            handed, offered = self._pending[: self._handed], self._pending[self._handed :]
+            pending = self._pending
             self._empty()
-            self._pending = [one for one in handed if not concerns(one, topics)]
-            self._handed = self._weighed = len(self._pending)
-            self._pending += [one for one in offered if not concerns(one, topics)]
+            self._pending = [one for one in pending if not concerns(one.policy, one.event, topics)]
+            if self._handout is not None:
+                self._handout.remove(topics)
             if self._backlog is not None:
                 self._backlog.remove(topics)
         return tuple(dict.fromkeys(want.topic for want in gone))
 
     def take(self) -> list[Publication]:
-        """Return all that is pending and not held back, ascending, and hold it no longer."""
+        """Return what is pending and not held back, ascending, and hold it no longer.
+
+        That is all of it, but for a long past that a join handed out: of that a piece, and `wake` is called for the rest.
+        """
         self._woken = False
-        if self._backlog is None:
-            taken = self._pending
-            self._empty()
-        else:
-            taken = self._backlog.take(trio.current_time(), self._place())
-            if not (len(self._backlog) or self._blocked or self.wishes != Wishes()):
-                self._backlog = None
-            self._lagging = self._must_lag()
-        if taken:
-            self._passed = taken[-1].offset
-        return taken
+        if self._handout is None:
+            return self._present()
+        past = self._past(self._handout)
+        if self._handout is None:
+            return past + self._present()
+        self._wake()
+        return past
 
     def close(self) -> None:
         """Leave every index and let go of the interest; safe to repeat."""
@@ -185,7 +183,7 @@ class Subscription:
             self._keeper.dismiss(self, wants)
             self._keeper.forget(self)
             self._empty()
-            self._backlog = None
+            self._backlog = self._handout = None
 
     def follows(self, feed: FeedName, instrument: InstrumentId) -> bool:
         """Whether news of one instrument of a feed concerns it."""
@@ -195,28 +193,18 @@ class Subscription:
         )
 
     # ── the hub's ──
-    def begin(self, wants: tuple[Want, ...], verdict: Verdict, cursor: str) -> None:
-        """Note how it began, before anything is pending."""
+    def begin(self, wants: tuple[Want, ...], verdict: Verdict, cursor: str, handout: Handout | None) -> None:
+        """Note how it began, before anything is offered."""
         self.wants = wants
         self.verdict = verdict
         self.cursor = cursor
-
-    def hand(self, publications: Sequence[Publication]) -> None:
-        """Take in what a join hands out, whatever its size."""
-        if not publications:
-            return
-        if self._backlog is not None:
-            self._backlog.hand(publications)
-        else:
-            first = self._handed == len(self._pending)
-            self._pending += publications
-            if first:
-                self._handed = self._weighed = len(self._pending)
-        self._wake()
+        if handout is not None and len(handout):
+            self._handout = handout
+            self._wake()
 
     def offer(self, publication: Publication) -> None:
         """Take in a publication, by its policy while it lags; or notice that the bound is passed."""
-        if self._lagging:
+        if self.lagging:
             self._hold(publication)
             return
         pending = self._pending
@@ -238,7 +226,7 @@ class Subscription:
         self._look_at = self._weighed + self._stride
         self._wake()
         if self._weighed_bytes > self.bound.pending_bytes:
-            self._lagging = True
+            self.lagging = True
             self._absorbed()
 
     def _hold(self, publication: Publication) -> None:
@@ -262,15 +250,35 @@ class Subscription:
             limits = (bound.skipping_bytes, bound.pending_bytes)
             backlog = self._backlog = Backlog(self._keeper, bound.cost, limits, self.counts)
         if self._pending:
-            handed, offered = self._pending[: self._handed], self._pending[self._handed :]
+            pending = self._pending
             self._empty()
-            backlog.hand(handed)
-            if not all(map(backlog.offer, offered)):
+            if not all(map(backlog.offer, pending)):
                 self._overflow(backlog)
         return backlog
 
+    def _past(self, handout: Handout) -> list[Publication]:
+        taken = handout.take()
+        if taken:
+            self._passed = taken[-1].offset
+        if not len(handout):
+            self._handout = None
+        return taken
+
+    def _present(self) -> list[Publication]:
+        if self._backlog is None:
+            taken = self._pending
+            self._empty()
+        else:
+            taken = self._backlog.take(trio.current_time(), self._place())
+            if not (len(self._backlog) or self._blocked or self.wishes != Wishes()):
+                self._backlog = None
+            self.lagging = self._must_lag()
+        if taken:
+            self._passed = taken[-1].offset
+        return taken
+
     def _overflow(self, backlog: Backlog) -> None:
-        self.overflowed = self._lagging = backlog.sealed = True
+        self.overflowed = self.lagging = backlog.sealed = True
         self.bound.wake()
 
     def _wake(self) -> None:
@@ -286,4 +294,4 @@ class Subscription:
 
     def _empty(self) -> None:
         self._pending = []
-        self._handed = self._weighed = self._weighed_bytes = self._look_at = 0
+        self._weighed = self._weighed_bytes = self._look_at = 0

@@ -83,6 +83,7 @@ class SlowClient(Client):
             self.begin()
         self.woken = False
         self.subscription = self.world.hub.open(SLOW_WANTS, after, self.bound)
+        assert self.woken == bool(self.subscription.pending_bytes)
         self.handed = self.subscription.pending_bytes
         self.books = {BOOK: None, CUT: None}
         self.bid = None
@@ -104,9 +105,10 @@ class SlowClient(Client):
         if self.subscription is None:
             return
         self.subscription.blocked = False
-        publications = self.subscription.take()
         self.woken = False
-        self.handed = 0
+        publications = self.subscription.take()
+        if not self.woken:
+            self.handed = 0
         offsets = [publication.offset for publication in publications]
         assert offsets == sorted(offsets)
         assert not offsets or self.cursor is None or offsets[0] >= self.world.place(self.subscription.cursor)[1]
@@ -115,7 +117,7 @@ class SlowClient(Client):
             self.read(publication)
         if publications:
             self.cursor = self.subscription.position
-        if math.isinf(self.subscription.due_at) and not self.subscription.overflowed:
+        if math.isinf(self.subscription.due_at) and not (self.subscription.overflowed or self.woken):
             self.check_state()
         if self.subscription.overflowed:
             self.join(self.cursor)

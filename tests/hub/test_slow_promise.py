@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from bridge.hub import runs
+from bridge.hub import handout, runs
 from bridge.model import Wishes
 from tests.hub.slow_client import SlowClient, SlowWorld
 from tests.hub.world import ORDER, TRADE
@@ -35,9 +35,10 @@ steps = st.one_of(
 
 @pytest.fixture(autouse=True)
 def small_folds(monkeypatch):
-    """So small that every way of saying a book is taken."""
+    """So small that every way of saying a book is taken, and a past leaves in several pieces."""
     monkeypatch.setattr(runs, "MAX_DELTAS", 3)
     monkeypatch.setattr(runs, "FEW_LEVELS", 2)
+    monkeypatch.setattr(handout, "PIECE", 3)
 
 
 def act(world: SlowWorld, crowd: list[SlowClient], clock: MockClock, step: tuple) -> None:
@@ -83,8 +84,9 @@ async def live(clock: MockClock, run: list, *, skips: bool, history_events: int)
             client.check_bound()
     act(world, crowd, clock, ("cover", None, None))
     for client in crowd:
-        for _ in range(2):  # the second takes what the first was told to come back for
-            clock.jump(3)
+        client.take()
+        while client.woken or client.subscription.due_at < float("inf"):
+            clock.jump(1)
             client.take()
         assert client.subscription.due_at == float("inf")
         client.check_promise()
