@@ -10,6 +10,7 @@ from typing import Any
 import trio
 
 from bridge.app import SIMULATED_ACCOUNT, Running, Simulation, TokenGrant, made_up_secret, mint, run_simulator
+from bridge.cli.garbage import collect_rarely
 from bridge.cli.signals import run_until_signal
 from bridge.config import load_config
 from bridge.dialects.contract import SymbolTable, Transport
@@ -64,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         once=arguments.once,
     )
     token = mint(auth, simulator_grant(arguments.token_ttl))
+    collect_rarely()
     return trio.run(_simulate, simulation, token)
 
 

@@ -63,9 +63,9 @@ class Batcher:
 
     def _join_all(self, publications: list[Publication]) -> Batch | None:
         """Join them as nearly all are; None when that is too much, or some have no bytes."""
-        codec = self._codec
+        codec, key = self._codec, self._codec.key
         try:
-            parts = [publication.encoded[codec] for publication in publications]
+            parts = [publication.encoded[key] for publication in publications]
         except KeyError:
             parts = [codec.encode(publication, self._hub) for publication in publications]
         data = b"".join(parts)

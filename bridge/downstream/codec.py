@@ -11,6 +11,7 @@ On transports where the dialect says books whole, a `BookDelta` is spelled as th
 are first needed, with the delta's own cursor.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import msgspec
@@ -22,6 +23,9 @@ from bridge.hub.hub import Hub
 from bridge.model import BookDelta, Covered, LogEvent, TopicRefused, Uncovered, Want, topic_of
 from bridge.wire.sse import sse_comment, sse_message
 from bridge.wire.websocket import text_frame
+
+_KEYS = itertools.count()
+"""Numbers, because a dict of numbers and bytes is of no interest to the garbage collector, and there is one a publication."""
 
 UNENCODED_COST_BYTES = 128
 """What a pending publication counts while its bytes do not exist: about what the reference and its place cost us."""
@@ -69,10 +73,12 @@ class Codec:
         options: what may differ between clients.
 
     Attributes:
+        key: what its bytes are remembered by.
         replaces_books: books are said whole here, so only the newest change of one is needed.
     """
 
     def __init__(self, dialect: Dialect, symbols: SymbolTable, transport: Transport, options: EncoderOptions) -> None:
+        self.key = next(_KEYS)
         self.transport = transport
         self._name = dialect.name
         self._extra = options.extra
@@ -86,14 +92,14 @@ class Codec:
 
     def encode(self, publication: Publication, hub: Hub) -> bytes:
         """Return the publication's framed bytes; b"" when there is nothing to say."""
-        known = publication.encoded.get(self)
+        known = publication.encoded.get(self.key)
         if known is None:
-            known = publication.encoded[self] = self._make(publication, hub)
+            known = publication.encoded[self.key] = self._make(publication, hub)
         return known
 
     def cost(self, publication: Publication, hub: Hub) -> int:
         """Return how many bytes it is while it waits for a slow client."""
-        known = publication.encoded.get(self)
+        known = publication.encoded.get(self.key)
         if known is not None:
             return len(known)
         event = publication.event

@@ -89,6 +89,7 @@ class StreamWriter:
         self.sent_events = 0
         self._said: list[bytes] = []
         self._said_bytes = 0
+        self._decided = b""
         self._taken: list[Publication] = []
         self._at: int | None = None
         self._ending: Code | None = None
@@ -188,23 +189,34 @@ class StreamWriter:
         gone = frozenset(topics)
         self._taken = [publication for publication in self._taken if not _belongs(publication, gone)]
 
-    def step(self, now: float) -> None:
-        """Make one write: what was said, or a batch of what is pending, or the goodbye."""
+    def step(self, now: float) -> bool:
+        """Decide on one write: what was said, or a batch of what is pending; or say goodbye at once."""
         self._queued = False
         if self._blocked or self._gone:
-            return
+            return False
         subscription = self.subscription
         if self._ending is None and subscription is not None and subscription.overflowed:
             self.end(Code.SLOW_CONSUMER)
         if self._ending is not None:
             self._say_goodbye(self._ending)
         elif self._said:
-            self._write(self._frame(self._unsaid()), now)
+            self._decided = self._frame(self._unsaid())
             self.wake()
         elif subscription is not None:
-            self._write_batch(subscription, now)
+            self._decide_on_batch(subscription)
+        if not self._decided:
+            return False
+        self.sent_bytes += len(self._decided)
+        self._quiet_since = now
+        return True
 
-    def _write_batch(self, subscription: Subscription, now: float) -> None:
+    def flush(self) -> None:
+        """Make the write that was decided on."""
+        data, self._decided = self._decided, b""
+        if not self._outlet.try_write(data):  # type: ignore[union-attr]  # no step is made before `begin`
+            self._set_blocked(blocked=True)
+
+    def _decide_on_batch(self, subscription: Subscription) -> None:
         pending = self._taken or self._take(subscription)
         if not pending:
             return
@@ -213,8 +225,7 @@ class StreamWriter:
         used = batch.used
         self._at = pending[used - 1].offset
         self.sent_events += batch.events
-        if batch.data:
-            self._write(batch.data, now)
+        self._decided = batch.data
         if used < len(pending) or self._taken:  # what was offered meanwhile has not been taken
             self._taken = pending[used:]
             self.wake()
@@ -235,17 +246,13 @@ class StreamWriter:
         self._due_at = math.inf
         self.wake()
 
-    def _write(self, data: bytes, now: float) -> None:
-        self.sent_bytes += len(data)
-        self._quiet_since = now
-        if not self._outlet.try_write(data):  # type: ignore[union-attr]  # no step is made before `begin`
-            self._set_blocked(blocked=True)
-
     def _say_goodbye(self, code: Code) -> None:
         self._gone = True
         self.say(self._ways.conversation.goodbye(goaway(code, self.at, self._ways.clock())))
         if self._said:
-            self._write(self._frame(self._unsaid()), trio.current_time())
+            self._decided = self._frame(self._unsaid())
+            self.sent_bytes += len(self._decided)
+            self.flush()
         if not self._blocked:
             self._ways.ended(code)
 

@@ -3,12 +3,14 @@
 Theory of operation. A stream that has something to write puts itself on the ready list. A round takes the list as it is and
 lets each stream make one write that never waits; every `WRITES_A_TURN` writes the rest of the program gets its turn. What is
 published meanwhile piles up and goes with the next round, joined: that is the batching. So an idle bridge answers at once, a
-busy one batches more, and no timer decides. A stream whose peer does not keep up leaves the list until there is room again.
+busy one batches more, and no timer decides. A turn's writes are first all decided on and then made one right after the other:
+so a reader on this machine (a proxy beside us, as a rule) stays awake between them, and waking it is a write's largest cost.
+A stream whose peer does not keep up leaves the list until there is room again.
 
 It also keeps the streams' alarms (heartbeats, ends of tokens, held-back events), and tells all of them when the house closes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import trio
@@ -27,12 +29,19 @@ WRITES_A_TURN: Final = 200
 class Pumped(Protocol):
     """A stream as the pump sees it."""
 
-    def step(self, now: float) -> None:
-        """Make one write, without waiting.
+    def step(self, now: float) -> bool:
+        """Decide on one write.
 
         Args:
             now: Trio's time.
+
+        Returns:
+            Whether there is something to write; `flush` is called soon, before anything else happens.
         """
+        ...
+
+    def flush(self) -> None:
+        """Make the write that was decided on, without waiting."""
         ...
 
     def end(self, code: Code) -> None:
@@ -104,12 +113,22 @@ class Pump:
         for start in range(0, len(ready), WRITES_A_TURN):
             if start:
                 await trio.lowlevel.checkpoint()
-            now = trio.current_time()
-            for stream in ready[start : start + WRITES_A_TURN]:
-                try:
-                    stream.step(now)
-                except Exception as error:  # noqa: BLE001 - whatever it is, it is this stream's alone
-                    stream.fail(error)
+            self._turn(ready[start : start + WRITES_A_TURN], trio.current_time())
+
+    def _turn(self, streams: Sequence[Pumped], now: float) -> None:
+        """Let each of these make its write: first all are decided on, then all are made."""
+        decided = []
+        for stream in streams:
+            try:
+                if stream.step(now):
+                    decided.append(stream)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is this stream's alone
+                stream.fail(error)
+        for stream in decided:
+            try:
+                stream.flush()
+            except Exception as error:  # noqa: BLE001 - likewise
+                stream.fail(error)
 
     async def _send_away(self, closing: trio.Event) -> None:
         await closing.wait()
