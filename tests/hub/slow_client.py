@@ -64,6 +64,7 @@ class SlowClient(Client):
     """Its connection may be blocked; it may wish to be slowed."""
 
     world: SlowWorld
+    folds = True
 
     def __init__(self, world: SlowWorld, *, room: int, skips: bool) -> None:
         super().__init__(world)

@@ -20,9 +20,11 @@ levels = st.dictionaries(st.integers(1, 6), st.integers(0, 2), min_size=1, max_s
 steps = st.one_of(
     st.tuples(st.just("fact"), st.sampled_from([TRADE, TRADE, TRADE, ORDER]), st.integers(1, 6)),
     st.tuples(st.just("book"), levels, st.sampled_from(["snapshot", "delta", "delta", "delta", "replacement"])),
+    st.tuples(st.just("deltas"), st.lists(levels, min_size=2, max_size=5), st.none()),
     st.tuples(st.just("quote"), st.integers(1, 3), st.none()),
     st.tuples(st.just("bar"), st.sampled_from([False, False, True]), st.none()),
     st.tuples(st.just("block"), clients, st.just(value=True)),
+    st.tuples(st.just("take"), clients, st.none()),
     st.tuples(st.just("take"), clients, st.none()),
     st.tuples(st.just("wish"), clients, st.sampled_from([(False, 0), (True, 0), (False, 1), (True, 4)])),
     st.tuples(st.just("sleep"), st.sampled_from([0.1, 0.5, 2]), st.none()),
@@ -48,6 +50,10 @@ def act(world: SlowWorld, crowd: list[SlowClient], clock: MockClock, step: tuple
         for _ in range(other):
             world.make_fact(one, seen=True)
 
+    def change_books() -> None:
+        for each in one:
+            world.change_book(each, "delta")
+
     def cover() -> None:
         world.cover()
         for client in crowd:
@@ -57,6 +63,7 @@ def act(world: SlowWorld, crowd: list[SlowClient], clock: MockClock, step: tuple
     actions = {
         "fact": make_facts,
         "book": lambda: world.change_book(one, other),
+        "deltas": change_books,
         "quote": lambda: world.change_quote(one),
         "bar": lambda: world.change_bar(final=one),
         "block": lambda: who.block(blocked=other),
