@@ -4,14 +4,17 @@ import heapq
 import itertools
 from collections.abc import Callable
 
+Call = Callable[[float], None]
+"""Told the time: at least the one it was set for."""
+
 
 class Alarm:
     """One thing to be done; `cancel` to have it not done."""
 
     __slots__ = ("call",)
 
-    def __init__(self, call: Callable[[], None]) -> None:
-        self.call: Callable[[], None] | None = call
+    def __init__(self, call: Call) -> None:
+        self.call: Call | None = call
 
     def cancel(self) -> None:
         """Forget it; safe to repeat."""
@@ -33,7 +36,7 @@ class Alarms:
         """When the soonest is due, in Trio's time; inf = never."""
         return self._heap[0][0] if self._heap else float("inf")
 
-    def set(self, at: float, call: Callable[[], None]) -> Alarm:
+    def set(self, at: float, call: Call) -> Alarm:
         """Have something called at a time of Trio's clock, or soon after."""
         alarm = Alarm(call)
         heapq.heappush(self._heap, (at, next(self._numbers), alarm))
@@ -44,4 +47,4 @@ class Alarms:
         while self._heap and self._heap[0][0] <= now:
             alarm = heapq.heappop(self._heap)[2]
             if alarm.call is not None:
-                alarm.call()
+                alarm.call(now)

@@ -151,7 +151,7 @@ class StreamConnection:
     def renew(self, identity: Identity) -> None:
         """Go on with a new token of the same user; what it does not grant leaves with a problem each."""
         self.identity = identity
-        self._look_at_token()
+        self._look_at_token(trio.current_time())
         house = self._terms.house
         for held in self._holdings.granted:
             try:
@@ -193,7 +193,7 @@ class StreamConnection:
 
     def _begin(self, outlet: Outlet) -> None:
         self.writer.begin(outlet)
-        self._look_at_token()
+        self._look_at_token(trio.current_time())
         if self._terms.house.closing.is_set():  # since the request came
             self.writer.end(Code.GOING_AWAY)
 
@@ -232,7 +232,7 @@ class StreamConnection:
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
 
-    def _look_at_token(self) -> None:
+    def _look_at_token(self, now: float) -> None:
         """End the stream when its token has ended; look again when that may be so."""
         if self._expiry is not None:
             self._expiry.cancel()
@@ -243,7 +243,7 @@ class StreamConnection:
             self.writer.end(Code.TOKEN_EXPIRED)
             return
         seconds = min(EXPIRY_CHECK_SECONDS, self._until_warned(self.identity.expires, left))
-        self._expiry = self._terms.house.pump.at(trio.current_time() + seconds, self._look_at_token)
+        self._expiry = self._terms.house.pump.at(now + seconds, self._look_at_token)
 
     def _until_warned(self, expires: UnixNanos, left: float) -> float:
         """Say that the token is about to end, once it is; return the seconds until something is due."""

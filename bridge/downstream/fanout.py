@@ -19,26 +19,16 @@ import trio
 
 from bridge.clock import Clock
 from bridge.dialects.contract import Conversation, Message
-from bridge.downstream.alarms import Alarm
+from bridge.downstream.alarms import Alarm, Call
 from bridge.downstream.batch import Batcher
 from bridge.downstream.codec import Codec, framed
 from bridge.downstream.goodbyes import goaway
 from bridge.downstream.outlet import Outlet
 from bridge.downstream.pump import Pump
+from bridge.downstream.sieve import belongs, newest_books
 from bridge.hub.contract import Publication
 from bridge.hub.hub import Bound, Hub, Subscription
-from bridge.model import (
-    BookDelta,
-    BookSnapshot,
-    Code,
-    Covered,
-    FeedStatus,
-    Gap,
-    Topic,
-    TopicRefused,
-    Uncovered,
-    topic_of,
-)
+from bridge.model import Code, Topic, TopicRefused
 
 SOON_SECONDS = 0.001
 """Events held back for a rate are looked at no more often than this."""
@@ -176,7 +166,7 @@ class StreamWriter:
         if self._ending is None:
             self._ending = code
             if self._ways.farewell_seconds:
-                self._set_alarm("farewell", trio.current_time() + self._ways.farewell_seconds, self._ways.stalled)
+                self._set_alarm("farewell", trio.current_time() + self._ways.farewell_seconds, self._stalled)
         self.wake()
 
     def fail(self, error: Exception) -> None:
@@ -187,7 +177,7 @@ class StreamWriter:
     def forget(self, topics: Sequence[Topic]) -> None:
         """Leave out what was taken for these topics but not written yet."""
         gone = frozenset(topics)
-        self._taken = [publication for publication in self._taken if not _belongs(publication, gone)]
+        self._taken = [publication for publication in self._taken if not belongs(publication, gone)]
 
     def step(self, now: float) -> bool:
         """Decide on one write: what was said, or a batch of what is pending; or say goodbye at once."""
@@ -239,9 +229,9 @@ class StreamWriter:
             self._due_at = due_at
             at = max(due_at, trio.current_time() + SOON_SECONDS)
             self._alarms["due"] = self._ways.pump.at(at, self._due)
-        return _newest_books(pending) if self._ways.codec.replaces_books else pending
+        return newest_books(pending) if self._ways.codec.replaces_books else pending
 
-    def _due(self) -> None:
+    def _due(self, now: float) -> None:
         """Look again: what was held back may go."""
         self._due_at = math.inf
         self.wake()
@@ -270,39 +260,17 @@ class StreamWriter:
         if self.subscription is not None:
             self.subscription.blocked = blocked
 
-    def _live(self) -> None:
+    def _stalled(self, now: float) -> None:
+        self._ways.stalled()
+
+    def _live(self, now: float) -> None:
         """Say that we live, if nothing was said for long enough; look again when that may be so."""
-        now, seconds = trio.current_time(), self._ways.heartbeat_seconds
+        seconds = self._ways.heartbeat_seconds
         if now >= self._quiet_since + seconds:
             self._quiet_since = now
             if not self._blocked:
                 self.say(self._ways.conversation.heartbeat(self._ways.clock()))
         self._set_alarm("heartbeat", self._quiet_since + seconds, self._live)
 
-    def _set_alarm(self, name: str, at: float, call: Callable[[], None]) -> None:
+    def _set_alarm(self, name: str, at: float, call: Call) -> None:
         self._alarms[name] = self._ways.pump.at(at, call)
-
-
-def _newest_books(pending: list[Publication]) -> list[Publication]:
-    """Leave out all but the newest change of a book that is said whole anyway."""
-    newest: dict[Topic, int] = {}
-    for place, publication in enumerate(pending):
-        if isinstance(publication.event, BookDelta | BookSnapshot):
-            newest[topic_of(publication.event)] = place
-    return [
-        publication
-        for place, publication in enumerate(pending)
-        if not isinstance(publication.event, BookDelta) or newest[topic_of(publication.event)] == place
-    ]
-
-
-def _belongs(publication: Publication, topics: frozenset[Topic]) -> bool:
-    match publication.event:
-        case TopicRefused(topic=topic):
-            return topic in topics
-        case Gap(topics=touched):
-            return topics.issuperset(touched)
-        case Covered() | Uncovered() | FeedStatus():
-            return False
-        case event:
-            return topic_of(event) in topics

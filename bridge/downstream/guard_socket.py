@@ -18,14 +18,16 @@ class SharedSocket(trio.abc.HalfCloseableStream):
 
     Attributes:
         rest: what is left of a write.
+        turn: whose turn it is among those of the fan-out that wait; Hypercorn's writes have a lock of their own.
     """
 
-    __slots__ = ("_stream", "rest", "socket")
+    __slots__ = ("_stream", "rest", "socket", "turn")
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream
         self.socket = stream.socket
         self.rest: bytes | memoryview = b""
+        self.turn = trio.Lock()
 
     def __repr__(self) -> str:
         return f"<SharedSocket {len(self.rest)} bytes left over>"

@@ -10,12 +10,12 @@ A stream whose peer does not keep up leaves the list until there is room again.
 It also keeps the streams' alarms (heartbeats, ends of tokens, held-back events), and tells all of them when the house closes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 import trio
 
-from bridge.downstream.alarms import Alarm, Alarms
+from bridge.downstream.alarms import Alarm, Alarms, Call
 from bridge.downstream.batch import Batcher
 from bridge.downstream.codec import Codec
 from bridge.downstream.outlet import Frame
@@ -76,7 +76,7 @@ class Pump:
             self._bell.set()
         self._ready.append(stream)
 
-    def at(self, time: float, call: Callable[[], None]) -> Alarm:
+    def at(self, time: float, call: Call) -> Alarm:
         """Have something called at a time of Trio's clock."""
         if time < self._alarms.next:
             self._bell.set()
@@ -94,20 +94,20 @@ class Pump:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._send_away, closing)
             while True:
-                if not self._ready:
-                    await self._sleep()
-                self._alarms.ring(trio.current_time())
+                self._alarms.ring(trio.current_time() if self._ready else await self._sleep())
                 ready, self._ready = self._ready, []
                 await self._round(ready)
                 if self._ready:
                     await trio.lowlevel.checkpoint()
 
-    async def _sleep(self) -> None:
+    async def _sleep(self) -> float:
+        """Return the time, once something is to be done: not an instant before the alarm that ended the sleep."""
         for batcher in self._batchers.values():
             batcher.forget()
         self._bell = trio.Event()
-        with trio.move_on_at(self._alarms.next):
+        with trio.move_on_at(self._alarms.next) as sleep:
             await self._bell.wait()
+        return max(trio.current_time(), sleep.deadline) if sleep.cancelled_caught else trio.current_time()
 
     async def _round(self, ready: list[Pumped]) -> None:
         for start in range(0, len(ready), WRITES_A_TURN):

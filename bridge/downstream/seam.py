@@ -73,11 +73,14 @@ class DirectPath:
     async def step(self) -> None:
         """Wait until a piece of what is left over has gone, or whoever was writing has written.
 
+        When it returns, whoever called it may write before another stream of the connection gets its turn: two that waited
+        for one another's locks would otherwise never find it free.
+
         Raises:
             BrokenResourceError: the peer is gone.
             ClosedResourceError: we have closed.
         """
-        async with self._lock:
+        async with self._socket.turn, self._lock:
             await self._socket.send_some()
 
     def hang_up(self) -> None:
@@ -112,7 +115,7 @@ class _Tls(DirectPath):
         return self._socket.send_now(self._outgoing.read())
 
     async def step(self) -> None:
-        async with self._lock, self._inner:
+        async with self._socket.turn, self._lock, self._inner:
             await self._socket.send_some()
 
 
@@ -213,7 +216,7 @@ def direct_path(scope: Any) -> EventStreamPath | WebSocketPath | Http2Path | Non
     try:
         return _path(connection, scope)
     except AttributeError as error:
-        log.error("no_direct_path", reason=str(error))  # noqa: TRY400 - the name that moved says it all
+        _warn(str(error))
         return None
 
 
@@ -236,13 +239,19 @@ def _path(connection: GuardedConnection, scope: Any) -> EventStreamPath | WebSoc
 
 
 @cache
+def _warn(reason: str) -> None:
+    """Log it once."""
+    log.warning("no_direct_path", reason=reason)
+
+
+@cache
 def _known() -> bool:
-    """Whether the libraries are those whose insides are known; says so once when they are not."""
+    """Whether the libraries are those whose insides are known."""
     other = {
         name: version
         for name, release in PINNED.items()
         if not (version := importlib.metadata.version(name)).startswith(release)
     }
     if other:
-        log.warning("no_direct_path", reason="not the releases it was written for", found=other)
+        _warn(f"not the releases that it was written for: {other}")
     return not other
