@@ -21,7 +21,7 @@ from bridge.hub.holes import Hole, LagCounts
 from bridge.hub.pace import Pace
 from bridge.hub.policy import Policy, Rule, concerns
 from bridge.hub.runs import Books, Run
-from bridge.model import Bar, Gap, Topic, TopicKind, UnixNanos, Want
+from bridge.model import Bar, Topic, UnixNanos, Want
 
 BOUNDED_SHARE = 7 / 8
 """Of the bound, for what may be declared missing: the rest is for orders and gaps, which may not."""
@@ -96,8 +96,6 @@ class Backlog:
             case Rule.BOUNDED:
                 return self._bounded(publication, policy)
             case Rule.KEPT:
-                if isinstance(publication.event, Gap):
-                    self._doubt(publication.event)
                 return self._log(publication, self._all_bytes)
 
     def ready(self, publication: Publication, now: float) -> bool:
@@ -199,12 +197,6 @@ class Backlog:
         ):
             del self._entries[policy.key]
             self._counts.conflated += 1
-
-    def _doubt(self, gap: Gap) -> None:
-        """What is pending of a book in doubt would be read as its base; a snapshot follows."""
-        for topic in gap.topics:
-            if topic.kind is TopicKind.BOOK and gap.feed is not None:
-                self.lose(Want(topic, gap.feed))
 
     def _held_back(self, key: Hashable, entry: Publication | Run, now: float) -> bool:
         if self.pace is None or not entry.policy.slowed:

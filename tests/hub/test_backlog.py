@@ -23,7 +23,22 @@ from bridge.model import (
     Want,
     Wishes,
 )
-from tests.hub.facts import BAR, BOOK, FEED, QUOTE, TRADE, X, cover, levels, names, order, order_update, trade, wants
+from tests.hub.facts import (
+    BAR,
+    BOOK,
+    FEED,
+    QUOTE,
+    TRADE,
+    X,
+    cover,
+    levels,
+    names,
+    order,
+    order_update,
+    trade,
+    uncover,
+    wants,
+)
 
 COST = 100
 
@@ -136,6 +151,10 @@ async def test_of_open_bars_the_newest_waits_and_every_final_one_does(hub):
             hub.publish(bar(opened, 4, final=True))
     told = [(one.event.ts_open, one.event.close, one.event.is_final) for one in subscription.take()]
     assert told == [(60, 4, True), (120, 4, True), (180, 3, False)]
+    hub.publish(bar(180, 5))
+    hub.publish(bar(180, 6, final=True))
+    (final,) = subscription.take()
+    assert (final.event.close, final.event.is_final) == (6, True), "it takes the place of the open one"
 
 
 async def test_the_gap_stands_at_the_event_before_it_so_that_breaking_off_loses_nothing(hub):
@@ -168,6 +187,28 @@ async def test_a_gap_names_trades_and_bars_together_and_health_and_quotes_go_on_
     assert set(gap.topics) == {TRADE, BAR}
     assert gap.missed == 20 - 7
     assert taken[-1].event.bid == 10
+
+
+async def test_once_something_was_left_out_nothing_smaller_slips_in_behind_it(hub):
+    bound = Bound(1_000, lambda one: int(getattr(one.event, "size", 0)), lambda: None, skips=True)
+    subscription = hub.open(wants(TRADE), None, bound)
+    subscription.blocked = True
+    for size in (500, 400, 1, 300):
+        hub.publish(trade(size))
+    kept, gap = subscription.take()
+    assert (int(kept.event.size), gap.event.missed) == (500, 3)
+
+
+async def test_state_held_back_is_forgotten_with_its_coverage(hub):
+    subscription = lagging(hub, QUOTE, BOOK)
+    subscription.wish(Wishes(max_rate=0.01))
+    for bid in (1, 2):
+        hub.publish(quote(bid))
+        hub.publish(BookSnapshot(**X, bids=levels((bid, 1)), asks=()))
+        assert len(subscription.take()) == (2 if bid == 1 else 0)
+    uncover(hub, QUOTE, BOOK)
+    subscription.wish(Wishes())
+    assert subscription.take() == []
 
 
 async def test_orders_are_never_left_out_and_have_room_of_their_own_behind_trades(hub):
