@@ -183,22 +183,20 @@ async def test_a_pong_in_the_middle_of_a_large_backlog_is_between_frames_never_i
         server.nursery.start_soon(one.run, stream, "trade:A")
         await one.opened.wait()
         await until(lambda: one.of("ok"))
-        (shown,) = server.bench.house.connections.statistics()
-        for number in range(20):
+        for number in range(10):
             hold = trio.Event()
-            for price in range(2_000):
-                server.bench.trade(str(number * 2_000 + price), "A", trade_id="x" * 300)
+            for price in range(1_000):
+                server.bench.trade(str(number * 1_000 + price), "A", trade_id="x" * 300)
                 if price % 100 == 0:
                     await trio.lowlevel.checkpoint()
             await until(lambda: server.bench.house.connections.statistics()[0].pending_bytes > 0)
             await one.say(wsproto.events.Ping(payload=b"%d" % number))
             await trio.sleep(0.01)
             hold.set()
-            await until(lambda number=number: len(one.of("trade")) == (number + 1) * 2_000)
-        await until(lambda: len(one.pongs) == 20)
-        assert one.pongs == [b"%d" % number for number in range(20)]
-        assert [trade["price"] for trade in one.of("trade")] == [str(price) for price in range(40_000)]
-        assert shown.lag.skipped == 0 if hasattr(shown.lag, "skipped") else True
+            await until(lambda number=number: len(one.of("trade")) == (number + 1) * 1_000)
+        await until(lambda: len(one.pongs) == 10)
+        assert one.pongs == [b"%d" % number for number in range(10)]
+        assert [trade["price"] for trade in one.of("trade")] == [str(price) for price in range(10_000)]
 
 
 @pytest.mark.parametrize("tls", [None, "h2"])

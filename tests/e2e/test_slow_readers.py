@@ -14,6 +14,7 @@ from tests.support.streams import H1Follower, Http2Follower, Streaming, WebSocke
 
 UNLIMITED = {"sse_connections_per_user": 0, "websocket_connections_per_user": 0, "pending_bytes_per_connection": 2**28}
 NEVER = 1_000.0
+EVENTS = 8_000
 
 UPGRADE = (
     b"GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -50,7 +51,7 @@ async def deaf(server: Streaming, way: str, *, tls: bool = False) -> trio.abc.St
     return stream
 
 
-async def flood(server: Streaming, events: int = 30_000) -> None:
+async def flood(server: Streaming, events: int = EVENTS) -> None:
     """Publish far more than the kernel keeps for one peer."""
     for price in range(events):
         server.bench.trade(str(price), "A", trade_id="x" * 300)
@@ -69,7 +70,7 @@ async def test_a_peer_that_stops_reading_is_hung_up_on_after_the_write_deadline_
         await deaf(server, way, tls=tls)
         await flood(server)
         await until(lambda: server.bench.left() == {"connections": 1, "subscriptions": 1, "seats": 1})
-        await until(lambda: len(well.of("trade")) == 30_000)
+        await until(lambda: len(well.of("trade")) == EVENTS)
         statistics = server.listening.statistics().connections
         assert (statistics.connections, statistics.contained) == (1, 0)
         assert statistics.stalled >= 1
@@ -120,14 +121,14 @@ async def test_a_client_that_reads_a_byte_at_a_time_makes_nobody_else_miss_anyth
         server.nursery.start_soon(read_slowly)
         await flood(server)
         for other in others:
-            await until(lambda other=other: len(other.of("trade")) == 30_000)
+            await until(lambda other=other: len(other.of("trade")) == EVENTS)
             assert not other.ended.is_set()
         await until(lambda: len(server.bench.house.connections) == 3)
         for price in range(100):
             server.bench.trade(str(price), "A")
             await trio.sleep(0.01)
         for other in others:
-            await until(lambda other=other: len(other.of("trade")) == 30_100)
+            await until(lambda other=other: len(other.of("trade")) == EVENTS + 100)
 
 
 async def test_an_http2_client_with_a_window_of_one_byte_gets_every_byte_slowly(served):
