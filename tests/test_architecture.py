@@ -177,7 +177,7 @@ def contracts(module: Path) -> bool:
 
 
 UPSTREAM_AWAITS = """
-    answer ask bell carrier changes connectors feed handover http line link pace polling sse stream_feed tape token_sources
+    answer ask bell carrier changes connectors exchange feed handover http line link pace polling sse stream_feed tape token_sources
     tokens tunnel websocket websocket_connection
 """
 DOWNSTREAM_AWAITS = """

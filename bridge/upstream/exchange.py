@@ -1,8 +1,8 @@
 """One HTTP/1.1 request on a byte stream of its own, and its answer as the bytes come: what event streams are read through.
 
-Whole answers go through the HTTP library (`http`). A stream that brings a few events in each of thousands of reads a second
-does not: the library's layers cost more there than everything else between the vendor's bytes and the log together. What is
-left is `tunnel`'s stream and the h11 state machine, which the library uses too.
+A stream on a connection of its own cannot be held up or taken down by another. Whole answers go through the HTTP library
+(`http`). Here, where a few events come with each of thousands of reads a second, the library's layers would cost more than
+everything else between the vendor's bytes and the log; what is left is `tunnel`'s stream and h11, which the library uses too.
 """
 
 import urllib.parse
@@ -13,14 +13,12 @@ import trio
 
 from bridge.dialects.contract import HttpRequest
 from bridge.errors import TransportLost
+from bridge.upstream.answer import CLOSE_SECONDS
 from bridge.upstream.faults import FOREIGN, lost
 from bridge.upstream.http import CONNECT_SECONDS, peer_of
 from bridge.upstream.refusals import Head
 from bridge.upstream.route import Route, host_header
 from bridge.upstream.tunnel import open_stream
-
-CLOSE_SECONDS = 1.0
-"""For an orderly end of a connection; then it is closed as it is."""
 
 READ_BYTES = 65_536
 """As much as is taken at once: a few hundred events, which are all published before anything else has its turn."""
@@ -43,6 +41,7 @@ class Exchange:
         self.head = Head(0, "", {})
         self._stream = stream
         self._peer = peer
+        self._heard = False
         self._machine = h11.Connection(h11.CLIENT)
 
     async def begin(self, request: HttpRequest, headers: Headers) -> None:
@@ -69,7 +68,7 @@ class Exchange:
         while isinstance(event, h11.InformationalResponse):
             event = await self._next()
         if not isinstance(event, h11.Response):
-            raise TransportLost(f"{self._peer}: the peer closed the connection")
+            raise TransportLost(f"{self._peer}: the answer is not HTTP as it should be")
         told = {name.decode("ascii"): value.decode("latin-1") for name, value in event.headers}
         self.head = Head(event.status_code, event.reason.decode("latin-1"), told)
 
@@ -104,12 +103,15 @@ class Exchange:
                 await trio.aclose_forcefully(self._stream)
 
     async def _next(self) -> object:
-        """Return the next event of the machine's; an end counts as one."""
+        """Return the next event of the machine's."""
         try:
             while (event := self._machine.next_event()) is h11.NEED_DATA:
-                self._machine.receive_data(await self._stream.receive_some(READ_BYTES))
+                data = bytes(await self._stream.receive_some(READ_BYTES))
+                self._heard = self._heard or bool(data)
+                self._machine.receive_data(data)
         except h11.RemoteProtocolError as error:
-            raise TransportLost(f"{self._peer}: the answer is not HTTP as it should be: {error}") from error
+            why = f"the answer is not HTTP as it should be: {error}" if self._heard else "the peer closed the connection"
+            raise TransportLost(f"{self._peer}: {why}") from error
         except FOREIGN as error:
             raise lost(self._peer, error) from error
         return event
@@ -134,9 +136,10 @@ async def exchange(route: Route, request: HttpRequest, headers: Headers) -> Exch
     begun = Exchange(stream, peer)
     try:
         await begun.begin(request, headers)
-        if begun.head.headers.get("content-encoding", "identity") != "identity":
-            raise TransportLost(f"{peer}: an encoded answer, though we asked for none")
     except BaseException:
         await begun.aclose()
         raise
-    return begun
+    if begun.head.headers.get("content-encoding", "identity") == "identity":
+        return begun
+    await begun.aclose()
+    raise TransportLost(f"{peer}: an encoded answer, though we asked for none")
