@@ -110,7 +110,9 @@ class Exchange:
                 self._heard = self._heard or bool(data)
                 self._machine.receive_data(data)
         except h11.RemoteProtocolError as error:
-            why = f"the answer is not HTTP as it should be: {error}" if self._heard else "the peer closed the connection"
+            why = (
+                f"the answer is not HTTP as it should be: {error}" if self._heard else "the peer closed the connection"
+            )
             raise TransportLost(f"{self._peer}: {why}") from error
         except FOREIGN as error:
             raise lost(self._peer, error) from error
