@@ -1,8 +1,8 @@
 """The bench's vendor: serves event streams of trades at any rate, in the words of the dialect that the bridge's feed reads.
 
 A process of its own (`python -m bridge.bench.vendor`). It is silent until it is told to `start`, so that everything that was
-sent is due at every client. A trade's id is the moment it was made. Events are spread over the topics in turn; what is due
-within a millisecond leaves in one write, as a busy vendor's would.
+sent is due at every client. A trade's id is the moment it was made. Events are spread over the topics in turn, in a shuffled
+order; what is due within a millisecond leaves in one write a connection, as a busy vendor's would.
 
 | order | answer |
 |---|---|
@@ -12,6 +12,7 @@ within a millisecond leaves in one write, as a busy vendor's would.
 | `stop` | `sent` by topic since `start`, and `seconds` of sending |
 """
 
+import random
 import select
 import socket
 import time
@@ -23,6 +24,9 @@ from bridge.bench.talk import Order, Orders
 TICK_SECONDS = 0.001
 MOST_A_TICK = 2_000
 """Events: a vendor that fell behind catches up in steps."""
+
+SHUFFLE = 7
+"""Seeds the order of the topics: in their own order, neighbours would keep the same few clients busy and leave the rest alone."""
 
 BACKLOG_BYTES = 1 << 18
 """What may wait for the bridge; then nothing is sent until it has read: the rate is what it takes."""
@@ -146,6 +150,7 @@ class Vendor:
         elif len(reader.topics) == before:
             return
         self._places = [(each, asset) for each in self._readers.values() for asset in each.assets]
+        random.Random(SHUFFLE).shuffle(self._places)  # noqa: S311 - the same order each time
 
     def _send(self, now: float) -> None:
         if any([reader.unsent for reader in self._readers.values()]):  # noqa: C419 - a list is faster
