@@ -47,8 +47,10 @@ MAY_IMPORT = {
         "upstream",
         "wire",
     },
+    "bench": {"errors"},
     "cli": {
         "app",
+        "bench",
         "config",
         "dialects.contract",
         "dialects.loader",
@@ -175,12 +177,13 @@ def contracts(module: Path) -> bool:
 
 
 UPSTREAM_AWAITS = """
-    answer ask bell carrier changes connectors feed handover http line link pace polling sse stream_feed tape token_sources
-    tokens tunnel websocket websocket_connection
+    answer ask bell carrier changes connectors exchange feed handover http line link pace polling sse stream_feed tape
+    token_sources tokens tunnel websocket websocket_connection
 """
 DOWNSTREAM_AWAITS = """
-    admission answers binds connection control dispatcher fanout guard guard_connection guard_h11 guard_h2 guard_tasks
-    guard_websocket jwks mint news outlet polling server sse state tokens websocket
+    admission answers binds connection control dispatcher guard guard_connection guard_h11 guard_h2 guard_socket guard_tasks
+    guard_websocket jwks mint news outlet outlet_asgi outlet_direct outlet_h2 outlets patch polling pump seam server sse state
+    tokens websocket
 """
 
 

@@ -44,6 +44,7 @@ from bridge.model import (
     TopicKind,
     Trade,
     Verdict,
+    Wishes,
 )
 from bridge.upstream.settings import FeedSettings
 from tests.test_architecture import MAY_IMPORT
@@ -110,7 +111,14 @@ LOGGED = {
 }
 CONTROL = {
     "stream": Stream(
-        at="a-1", stream="s", verdict=Verdict.FRESH, topics=("trade:X",), limits={"n": 1}, ts_recv=TIME, expires=TIME
+        at="a-1",
+        stream="s",
+        verdict=Verdict.FRESH,
+        topics=("trade:X",),
+        limits={"n": 1},
+        ts_recv=TIME,
+        expires=TIME,
+        wishes=Wishes(conflate=True, max_rate=2),
     ),
     "problem": Problem(
         at="a-1", code=Code.FORBIDDEN, message="no", retry=Retry.NO, ts_recv=TIME, topic="trade:X", ref="r"

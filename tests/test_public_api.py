@@ -13,7 +13,7 @@ FACES = {
         AccountId Bar BookDelta BookLevel BookReplacement BookSnapshot Cause Code Covered FeedHealth
         FeedName FeedStatus Gap Goaway InstrumentId Interval Levels LogEvent MICROSECONDS MILLISECONDS
         MarketEvent OrderUpdate Problem QUOTE_FIELDS Quote QuotePatch Retry SECONDS Side Stream Topic
-        TopicKind TopicRefused Trade Uncovered UnixNanos UpstreamEvent Verdict Want decimal_text exact
+        TopicKind TopicRefused Trade Uncovered UnixNanos UpstreamEvent Verdict Want Wishes decimal_text exact
         rfc3339 topic_of unix_nanos
     """,
     "bridge.dialects.contract": """

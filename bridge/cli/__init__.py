@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 
 from bridge import __version__
-from bridge.cli import check, demo, serve, simulate, tail, token
+from bridge.cli import bench, check, demo, serve, simulate, tail, token
 from bridge.cli.options import Parser
 from bridge.errors import BridgeError, ConfigError
 
-COMMANDS = (demo, serve, check, token, tail, simulate)
+COMMANDS = (demo, serve, check, token, tail, simulate, bench)
 
 
 def parser() -> Parser:

@@ -9,6 +9,7 @@ import msgspec
 import trio
 
 from bridge.app import Running, Simulation, mint, run_bridge, run_simulator
+from bridge.cli.garbage import collect_rarely
 from bridge.cli.options import our_command, port
 from bridge.cli.signals import run_until_signal
 from bridge.cli.simulate import DEMO_CONFIG, USER, open_tape, simulator_auth, simulator_grant, symbols_of, told_as_port
@@ -53,6 +54,7 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse names no public typ
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo until a signal."""
     configure_logging(arguments.log_level)
+    collect_rarely()
     return trio.run(_demo, arguments)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import trio
 
 from bridge.app import Running, examine, run_bridge
+from bridge.cli.garbage import collect_rarely
 from bridge.cli.signals import run_until_signal
 from bridge.config import Config, load_config
 from bridge.observe.log import configure_logging
@@ -31,6 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config)
     examine(config)
     configure_logging(arguments.log_level)
+    collect_rarely()
     return trio.run(_serve, config)
 
 

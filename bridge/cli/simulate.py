@@ -12,6 +12,7 @@ from typing import Any
 import trio
 
 from bridge.app import SIMULATED_ACCOUNT, Running, Simulation, TokenGrant, made_up_secret, mint, run_simulator
+from bridge.cli.garbage import collect_rarely
 from bridge.cli.options import port, positive, word
 from bridge.cli.signals import run_until_signal
 from bridge.config import load_config
@@ -80,6 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"--token-ttl: at most {auth.max_ttl_seconds:g}")
     token = mint(auth, simulator_grant(arguments.token_ttl))
     configure_logging(arguments.log_level)
+    collect_rarely()
     return trio.run(_simulate, simulation, token)
 
 

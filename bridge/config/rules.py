@@ -9,7 +9,7 @@ from bridge.config.numbers import wrong_numbers
 from bridge.config.structs import BrokerSettings, Config
 from bridge.dialects.contract import SymbolTable
 from bridge.dialects.loader import dialect_names, load_dialect
-from bridge.downstream.settings import AuthSettings, ListenSettings
+from bridge.downstream.settings import AuthSettings, LimitSettings, ListenSettings
 from bridge.model import FeedName
 from bridge.upstream.settings import FeedSettings
 
@@ -32,6 +32,7 @@ def broken_rules(config: Config) -> list[str]:
         *_instrument_rules(config),
         *_auth_rules(config.auth),
         *_listen_rules(config.listen),
+        *_limit_rules(config.limits),
         *_broker_rules(config.broker),
     ]
 
@@ -172,6 +173,12 @@ def _listen_rules(listen: ListenSettings) -> list[str]:
     if listen.default_websocket_dialect not in dialect_names():
         problems.append(f"listen.default_websocket_dialect: one of {', '.join(dialect_names())}")
     return problems
+
+
+def _limit_rules(limits: LimitSettings) -> list[str]:
+    if limits.slow_trades in ("gap", "goodbye"):
+        return []
+    return [f"limits.slow_trades: gap or goodbye, not {limits.slow_trades!r}"]
 
 
 def _broker_rules(broker: BrokerSettings) -> list[str]:

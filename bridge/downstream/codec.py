@@ -3,13 +3,15 @@
 A codec is one dialect on one transport with one set of options. What it makes of a publication is remembered on the
 publication itself, so a thousand subscribers cost one encoding, and nothing has to be evicted.
 
-Framed bytes may be joined: an event stream's messages are, and a WebSocket's texts are one a line, because a `Message`'s
-data never holds a line break (`texts` takes them apart again).
+Framed bytes may be joined: an event stream's messages as they are, and a WebSocket's as the frames they travel in, which are
+the same for every client because a server does not mask. A poll's are one a line, because a `Message`'s data never holds a
+line break (`texts` takes them apart again).
 
 On transports where the dialect says books whole, a `BookDelta` is spelled as the topic's book as it stands when its bytes
 are first needed, with the delta's own cursor.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import msgspec
@@ -20,6 +22,10 @@ from bridge.hub.contract import Publication
 from bridge.hub.hub import Hub
 from bridge.model import BookDelta, Covered, LogEvent, TopicRefused, Uncovered, Want, topic_of
 from bridge.wire.sse import sse_comment, sse_message
+from bridge.wire.websocket import text_frame
+
+_KEYS = itertools.count()
+"""Numbers, because a dict of numbers and bytes is of no interest to the garbage collector, and there is one a publication."""
 
 UNENCODED_COST_BYTES = 128
 """What a pending publication counts while its bytes do not exist: about what the reference and its place cost us."""
@@ -47,11 +53,13 @@ def framed(transport: Transport, messages: Sequence[Message]) -> bytes:
             sse_message(message.data, message.event, message.id) if message.data else sse_comment(message.comment)
             for message in messages
         )
+    if transport is Transport.WEBSOCKET:
+        return b"".join(text_frame(message.data) for message in messages if message.data)
     return b"".join(message.data + b"\n" for message in messages if message.data)
 
 
 def texts(data: bytes) -> list[bytes]:
-    """Take a WebSocket's framed bytes apart into its texts."""
+    """Take a poll's framed bytes apart into its texts."""
     return data.split(b"\n")[:-1]
 
 
@@ -63,14 +71,19 @@ class Codec:
         symbols: how it spells instruments here.
         transport: what the bytes are framed for.
         options: what may differ between clients.
+
+    Attributes:
+        key: what its bytes are remembered by.
+        replaces_books: books are said whole here, so only the newest change of one is needed.
     """
 
     def __init__(self, dialect: Dialect, symbols: SymbolTable, transport: Transport, options: EncoderOptions) -> None:
+        self.key = next(_KEYS)
         self.transport = transport
         self._name = dialect.name
         self._extra = options.extra
         self._encoder = dialect.encoder(transport, symbols, options)
-        self._replaces_books = transport in dialect.profile.replaces_books
+        self.replaces_books = transport in dialect.profile.replaces_books
         self._encoded = 0
         self._unspeakable = 0
 
@@ -79,21 +92,20 @@ class Codec:
 
     def encode(self, publication: Publication, hub: Hub) -> bytes:
         """Return the publication's framed bytes; b"" when there is nothing to say."""
-        known = publication.encoded.get(self)
+        known = publication.encoded.get(self.key)
         if known is None:
-            known = publication.encoded[self] = self._make(publication, hub)
+            known = publication.encoded[self.key] = self._make(publication, hub)
         return known
 
     def cost(self, publication: Publication, hub: Hub) -> int:
         """Return how many bytes it is while it waits for a slow client."""
+        known = publication.encoded.get(self.key)
+        if known is not None:
+            return len(known)
         event = publication.event
-        if isinstance(event, TopicRefused) or (self._replaces_books and isinstance(event, BookDelta)):
+        if isinstance(event, TopicRefused) or (self.replaces_books and isinstance(event, BookDelta)):
             return UNENCODED_COST_BYTES
         return len(self.encode(publication, hub))
-
-    def collapses(self, event: LogEvent) -> bool:
-        """Whether a later one of the same topic makes this one needless: a book that is said whole anyway."""
-        return self._replaces_books and isinstance(event, BookDelta)
 
     def statistics(self) -> CodecStatistics:
         """A snapshot of the counters."""
@@ -109,7 +121,7 @@ class Codec:
         event: LogEvent | None = publication.event
         if isinstance(event, Covered | Uncovered | TopicRefused):
             return b""
-        if self._replaces_books and isinstance(event, BookDelta):
+        if self.replaces_books and isinstance(event, BookDelta):
             standing = hub.state(Want(topic_of(event), event.feed))
             event = None if standing is None else standing.event
         if event is None:

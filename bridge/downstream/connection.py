@@ -1,31 +1,30 @@
 """One open stream, whatever its transport: what it holds, when it must end, and who is told.
 
-The tasks of a stream, all in one nursery that ends with the first of them that has a reason:
-
-| task | ends the stream when |
-|---|---|
-| writer | its goodbye is written |
-| reader | the client is gone |
-| clock | (tells the writer to end) the token has expired, or the house is closing |
-| deadline | one write waited too long: it hangs up |
+A stream at rest is one task: it reads what the client sends, and the stream ends when the client is gone. Everything else is
+somebody's plain call: the pump has it write, an alarm looks at its token, a closing house tells it to say goodbye. Others of
+its nursery live only for a while: a write that waits for its peer, and the end once the goodbye has gone.
 """
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 import structlog
 import trio
 
 from bridge.dialects.contract import Refusal
+from bridge.downstream.alarms import Alarm
 from bridge.downstream.contract import Granted, Identity
 from bridge.downstream.fanout import StreamWriter, Ways
 from bridge.downstream.goodbyes import problem
 from bridge.downstream.holdings import Holdings
-from bridge.downstream.outlet import Outlet, WriteDeadline
+from bridge.downstream.outlet import Outlet, Surroundings
+from bridge.downstream.outlets import Opening
 from bridge.downstream.registry import ConnectionStatistics
-from bridge.downstream.terms import Terms, heartbeat_seconds, options_of, told_limits
-from bridge.model import SECONDS, Code, Stream, Topic, TopicRefused, UnixNanos, Want
+from bridge.downstream.terms import Terms, heartbeat_seconds, options_of, skips_trades, told_limits
+from bridge.hub.holes import LagCounts
+from bridge.model import SECONDS, Code, Stream, Topic, TopicRefused, UnixNanos, Want, Wishes
 
 EXPIRY_CHECK_SECONDS = 30.0
 """How often a token's end is compared with the wall clock, which an operator may set at any moment."""
@@ -41,26 +40,26 @@ class StreamConnection:
 
     Attributes:
         identity: who it belongs to; replaced when the token is renewed.
+        name: its own, unguessable.
+        wishes: how its client wishes it slowed.
         writer: its way out.
 
     Args:
         terms: what it was accepted with.
-        make_outlet: makes its outlet, given the write deadline.
     """
 
-    def __init__(self, terms: Terms, make_outlet: Callable[[WriteDeadline], Outlet]) -> None:
+    def __init__(self, terms: Terms) -> None:
         self._terms = terms
         house, served = terms.house, terms.exchange.served
         self.identity = terms.identity
         self.name = secrets.token_urlsafe(16)
+        self.wishes = Wishes()
         self._since = house.clock()
-        self._tasks = trio.CancelScope()
-        self._pause = trio.CancelScope()
+        self._nursery: trio.Nursery | None = None
+        self._outlet: Outlet | None = None
+        self._expiry: Alarm | None = None
         self._warned: UnixNanos | None = None
-        # On HTTP/2 the guard resets a stream whose client takes nothing; hanging up would end the others of its connection.
-        shared = terms.exchange.peer.http_version == "2"
-        self._deadline = WriteDeadline(0 if shared else terms.limits.write_deadline_seconds, self._hang_up)
-        self._outlet = make_outlet(self._deadline)
+        self._error: Exception | None = None
         self._holdings = Holdings(terms.limits.subscriptions_per_connection)
         self.writer = StreamWriter(
             Ways(
@@ -68,10 +67,15 @@ class StreamConnection:
                 clock=house.clock,
                 codec=house.codecs.of(served.dialect, served.symbols, terms.transport, options_of(terms.exchange)),
                 conversation=terms.conversation,
-                outlet=self._outlet,
+                pump=house.pump,
                 heartbeat_seconds=heartbeat_seconds(terms),
                 pending_bytes=terms.limits.pending_bytes_per_connection,
+                skips=skips_trades(terms),
+                farewell_seconds=terms.limits.write_deadline_seconds,
                 refused=self._refused,
+                ended=self._ended,
+                failed=self._failed,
+                stalled=self._hang_up,
             )
         )
 
@@ -90,7 +94,20 @@ class StreamConnection:
             sent_bytes=self.writer.sent_bytes,
             sent_events=self.writer.sent_events,
             since=self._since,
+            bound_bytes=self._terms.limits.pending_bytes_per_connection,
+            lag=LagCounts() if self.writer.subscription is None else self.writer.subscription.counts,
         )
+
+    @property
+    def holdings(self) -> Holdings:
+        """What it holds; changed by the methods below only."""
+        return self._holdings
+
+    def wish(self, wishes: Wishes) -> None:
+        """Slow it like this from now on."""
+        self.wishes = wishes
+        if self.writer.subscription is not None:
+            self.writer.subscription.wish(wishes)
 
     def subscribe(
         self, granted: Sequence[Granted], after: str | None, unasked: Sequence[Granted] = ()
@@ -134,7 +151,7 @@ class StreamConnection:
     def renew(self, identity: Identity) -> None:
         """Go on with a new token of the same user; what it does not grant leaves with a problem each."""
         self.identity = identity
-        self._pause.cancel()
+        self._look_at_token(trio.current_time())
         house = self._terms.house
         for held in self._holdings.granted:
             try:
@@ -145,47 +162,88 @@ class StreamConnection:
             else:
                 self._let_go(self._holdings.narrow(held, still.wants))
 
-    async def run(self, read: Callable[[], Awaitable[None]]) -> None:
+    async def run(self, accept: Opening, read: Callable[[], Awaitable[None]]) -> None:
         """Accept the request and serve the stream until it has ended; nothing of it is left when this returns.
 
         Args:
+            accept: accepts it and returns its outlet.
             read: takes what the client sends; returns when the client is gone.
         """
-        house = self._terms.house
-        with house.connections.listed(self):
+        with self._terms.house.connections.listed(self):
             try:
                 async with trio.open_nursery() as nursery:
-                    self._tasks = nursery.cancel_scope
-                    nursery.start_soon(self._deadline.run)
+                    self._nursery = nursery
                     with suppress(trio.BrokenResourceError, trio.ClosedResourceError):  # the client is gone
-                        await self._outlet.open()
-                        nursery.start_soon(self._keep_time)
-                        nursery.start_soon(self._read_until_gone, read)
-                        await self.writer.run()
+                        self._outlet = await accept(self._surroundings())
+                        self._begin(self._outlet)
+                        await read()
                     nursery.cancel_scope.cancel()
             finally:
-                if self.writer.subscription is not None:
-                    self.writer.subscription.close()
+                self._leave()
+        if self._error is not None:
+            raise self._error
 
-    async def _read_until_gone(self, read: Callable[[], Awaitable[None]]) -> None:
-        await read()
-        self._tasks.cancel()
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            start=self._start,
+            freed=self.writer.freed,
+            stalled=self._hang_up,
+            patience_seconds=self._terms.limits.write_deadline_seconds or float("inf"),
+        )
 
-    async def _keep_time(self) -> None:
-        house = self._terms.house
-        while True:
-            seconds = EXPIRY_CHECK_SECONDS
-            if self.identity.expires is not None:
-                left = (self.identity.expires - house.clock()) / SECONDS
-                if left <= 0:
-                    self.writer.end(Code.TOKEN_EXPIRED)
-                    return
-                seconds = min(seconds, self._until_warned(self.identity.expires, left))
-            self._pause = trio.move_on_after(seconds)
-            with self._pause:
-                await house.closing.wait()
-                self.writer.end(Code.GOING_AWAY)
-                return
+    def _begin(self, outlet: Outlet) -> None:
+        self.writer.begin(outlet)
+        self._look_at_token(trio.current_time())
+        if self._terms.house.closing.is_set():  # since the request came
+            self.writer.end(Code.GOING_AWAY)
+
+    def _leave(self) -> None:
+        self.writer.stop()
+        if self._expiry is not None:
+            self._expiry.cancel()
+        if self.writer.subscription is not None:
+            self.writer.subscription.close()
+
+    def _start(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        """Start a task that ends with the stream; when it finds that the client is gone, the stream ends."""
+        if self._nursery is not None:
+            self._nursery.start_soon(self._contain, partial(work, *arguments))
+
+    async def _contain(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._cancel()
+
+    def _ended(self, code: Code) -> None:
+        self._start(self._close, code)
+
+    async def _close(self, code: Code) -> None:
+        if self._outlet is not None:
+            await self._outlet.close(code)
+        self._cancel()
+
+    def _failed(self, error: Exception) -> None:
+        if not isinstance(error, trio.BrokenResourceError | trio.ClosedResourceError):
+            self._error = error
+        self._cancel()
+
+    def _cancel(self) -> None:
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
+
+    def _look_at_token(self, now: float) -> None:
+        """End the stream when its token has ended; look again when that may be so."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+        if self.identity.expires is None:
+            return
+        left = (self.identity.expires - self._terms.house.clock()) / SECONDS
+        if left <= 0:
+            self.writer.end(Code.TOKEN_EXPIRED)
+            return
+        seconds = min(EXPIRY_CHECK_SECONDS, self._until_warned(self.identity.expires, left))
+        self._expiry = self._terms.house.pump.at(now + seconds, self._look_at_token)
 
     def _until_warned(self, expires: UnixNanos, left: float) -> float:
         """Say that the token is about to end, once it is; return the seconds until something is due."""
@@ -203,6 +261,7 @@ class StreamConnection:
         except ValueError as error:
             raise Refusal(Code.BAD_REQUEST, f"that is no cursor: {error}") from error
         self.writer.subscription = subscription
+        subscription.wish(self.wishes)
         stream = Stream(
             at=subscription.cursor,
             stream=self.name,
@@ -211,6 +270,7 @@ class StreamConnection:
             limits=told_limits(self._terms.limits, self._terms.transport),
             ts_recv=house.clock(),
             expires=self.identity.expires,
+            wishes=self.wishes,
         )
         self.writer.say(self._terms.conversation.stream(stream))
         self.writer.wake()
@@ -232,4 +292,4 @@ class StreamConnection:
         _log.info("peer does not read", user=str(self.identity.user), transport=self._terms.transport.value)
         if self._terms.peer is not None:
             self._terms.peer.hang_up()
-        self._tasks.cancel()
+        self._cancel()

@@ -19,6 +19,7 @@ import trio
 from bridge.clock import Clock
 from bridge.dialects.contract import Answer, Dialect, Question, Request, SymbolTable, Transport
 from bridge.downstream.codec import Codecs
+from bridge.downstream.pump import Pump
 from bridge.downstream.registry import Connections
 from bridge.downstream.settings import AuthSettings, DialectSettings, LimitSettings, ListenSettings
 from bridge.hub.hub import Hub
@@ -216,6 +217,7 @@ class House:
         instruments: the listed instruments and what serves each.
         codecs: the bytes made of publications, shared by all connections that can share them.
         connections: the streams that are open now.
+        pump: writes to them; whoever serves the house runs it.
     """
 
     hub: Hub
@@ -232,3 +234,4 @@ class House:
     closing: trio.Event = field(default_factory=trio.Event)
     codecs: Codecs = field(default_factory=Codecs)
     connections: Connections = field(default_factory=Connections)
+    pump: Pump = field(default_factory=Pump)

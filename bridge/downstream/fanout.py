@@ -1,17 +1,17 @@
 """One subscriber's way out: what is pending for it, turned into bytes and written until the stream ends.
 
 Theory of operation. Two things wait to be written: what was *said* to this client alone (answers, problems), and the
-*publications* of its subscription. What was said goes first, so an answer precedes the events it announces. The writer takes
-all publications pending at once, joins their bytes into slices of at most `SLICE_BYTES`, and makes one write a slice; what
-piles up meanwhile is the next batch. A slice bounds what one write deadline is about, and how old the cursor of a goodbye
-can be: `at` moves only once the server has taken the bytes, so nothing is skipped on resume.
+*publications* of its subscription. What was said goes first, so an answer precedes the events it announces. At each step that
+the pump gives it, a stream takes all publications pending, and writes as many as one write should have; what piles up
+meanwhile is the next batch. `at` moves with what was given to the outlet: that goes before the goodbye or not at all, and
+then no cursor is told, so nothing is skipped on resume.
 
-Nothing here waits for the peer but the write itself. Ending is a flag that the writer sees after the write in progress;
-the goodbye is its last one.
+While the outlet still keeps bytes the stream takes no steps, and its subscription knows that (`blocked`): the policies for
+slow consumers are its matter. Ending is a flag that the next step sees; the goodbye is its last write.
 """
 
+import math
 import sys
-from collections import deque
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -19,26 +19,19 @@ import trio
 
 from bridge.clock import Clock
 from bridge.dialects.contract import Conversation, Message
+from bridge.downstream.alarms import Alarm, Call
+from bridge.downstream.batch import Batcher
 from bridge.downstream.codec import Codec, framed
 from bridge.downstream.goodbyes import goaway
 from bridge.downstream.outlet import Outlet
+from bridge.downstream.pump import Pump
+from bridge.downstream.sieve import belongs, newest_books
 from bridge.hub.contract import Publication
 from bridge.hub.hub import Bound, Hub, Subscription
-from bridge.model import (
-    BookDelta,
-    BookSnapshot,
-    Code,
-    Covered,
-    FeedStatus,
-    Gap,
-    Topic,
-    TopicRefused,
-    Uncovered,
-    topic_of,
-)
+from bridge.model import Code, Topic, TopicRefused
 
-SLICE_BYTES = 65_536
-"""Bytes of one write: a peer that takes 7 kB/s still makes the default write deadline of 10 s."""
+SOON_SECONDS = 0.001
+"""Events held back for a rate are looked at no more often than this."""
 
 
 class Ways(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,46 +39,62 @@ class Ways(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         heartbeat_seconds: how long it may be silent; 0 = for ever.
-        pending_bytes: what may wait for the peer; 0 = without bound.
+        pending_bytes: what may wait for the peer; 0 = without bound. `skips`: trades past that are declared missing.
+        farewell_seconds: how long the goodbye may take; 0 = for ever.
         refused: told when the vendor refused a topic; says so to the client and drops the topic.
+        ended: told when the goodbye has gone.
+        failed: told when a step failed.
+        stalled: told when the goodbye took too long.
     """
 
     hub: Hub
     clock: Clock
     codec: Codec
     conversation: Conversation
-    outlet: Outlet
+    pump: Pump
     heartbeat_seconds: float
     pending_bytes: int
+    skips: bool
+    farewell_seconds: float
     refused: Callable[[TopicRefused], None]
+    ended: Callable[[Code], None]
+    failed: Callable[[Exception], None]
+    stalled: Callable[[], None]
 
 
 class StreamWriter:
-    """Writes one stream. Every method but `run` is plain and may be called by any task of the connection.
+    """Writes one stream. Every method is plain and may be called by any task.
 
     Attributes:
         subscription: None until the first subscribe.
-        sent_bytes: handed to the server so far; `sent_events` publications among it.
+        sent_bytes: handed to the outlet so far; `sent_events` publications among it.
     """
 
     def __init__(self, ways: Ways) -> None:
         self._ways = ways
+        self._outlet: Outlet | None = None
+        self._batcher: Batcher | None = None
         self.subscription: Subscription | None = None
         self.sent_bytes = 0
         self.sent_events = 0
         self._said: list[bytes] = []
         self._said_bytes = 0
-        self._taken: deque[Publication] = deque()
-        self._at: str | None = None
+        self._decided = b""
+        self._taken: list[Publication] = []
+        self._at: int | None = None
         self._ending: Code | None = None
-        self._wake = trio.Event()
-        self._quiet_since = trio.current_time()
+        self._gone = False
+        self._queued = False
+        self._blocked = True
+        self._quiet_since = 0.0
+        self._due_at = math.inf
+        self._alarms: dict[str, Alarm] = {}
 
     @property
     def at(self) -> str:
         """The cursor at which the stream stands: everything up to there was written or declared missing."""
         if self._at is not None:
-            return self._at
+            return self._ways.hub.cursor(self._at)
         return self._ways.hub.cursor() if self.subscription is None else self.subscription.cursor
 
     @property
@@ -98,20 +107,45 @@ class StreamWriter:
         """What waits to be written."""
         hub, codec = self._ways.hub, self._ways.codec
         taken = sum(codec.cost(publication, hub) for publication in self._taken)
-        return self._said_bytes + taken + (self.subscription.pending_bytes if self.subscription else 0)
+        kept = 0 if self._outlet is None else self._outlet.kept_bytes
+        return self._said_bytes + kept + taken + (self.subscription.pending_bytes if self.subscription else 0)
 
     def bound(self) -> Bound:
         """Return the bound that this stream's subscription is opened with."""
-        hub, codec = self._ways.hub, self._ways.codec
-        return Bound(
-            pending_bytes=self._ways.pending_bytes or sys.maxsize,
-            cost=lambda publication: codec.cost(publication, hub),
-            wake=self.wake,
-        )
+        ways, hub, codec = self._ways, self._ways.hub, self._ways.codec
+        most = ways.pending_bytes or sys.maxsize
+        return Bound(most, cost=lambda one: codec.cost(one, hub), wake=self.wake, skips=ways.skips)
+
+    def begin(self, outlet: Outlet) -> None:
+        """Write from now on."""
+        self._outlet = outlet
+        self._batcher = self._ways.pump.batcher(self._ways.codec, self._ways.hub, outlet.frame)
+        self._ways.pump.streams.add(self)
+        self._quiet_since = trio.current_time()
+        if self._ways.heartbeat_seconds:
+            self._set_alarm("heartbeat", self._quiet_since + self._ways.heartbeat_seconds, self._live)
+        self.freed()
+
+    def stop(self) -> None:
+        """Write no more."""
+        self._gone = True
+        self._ways.pump.streams.discard(self)
+        for alarm in self._alarms.values():
+            alarm.cancel()
 
     def wake(self) -> None:
-        """Have the writer look again."""
-        self._wake.set()
+        """Have the pump look."""
+        if not (self._queued or self._blocked):
+            self._queued = True
+            self._ways.pump.push(self)
+
+    def freed(self) -> None:
+        """Go on: what the outlet kept has gone."""
+        self._set_blocked(blocked=False)
+        if self._ending is not None and self._gone:
+            self._ways.ended(self._ending)
+        else:
+            self.wake()
 
     def say(self, messages: Sequence[Message]) -> None:
         """Queue messages for this client alone."""
@@ -131,86 +165,89 @@ class StreamWriter:
         """End the stream after the write in progress; the first reason stays."""
         if self._ending is None:
             self._ending = code
+            if self._ways.farewell_seconds:
+                self._set_alarm("farewell", trio.current_time() + self._ways.farewell_seconds, self._stalled)
         self.wake()
+
+    def fail(self, error: Exception) -> None:
+        """End the stream without a goodbye."""
+        self.stop()
+        self._ways.failed(error)
 
     def forget(self, topics: Sequence[Topic]) -> None:
         """Leave out what was taken for these topics but not written yet."""
         gone = frozenset(topics)
-        self._taken = deque(publication for publication in self._taken if not _belongs(publication, gone))
+        self._taken = [publication for publication in self._taken if not belongs(publication, gone)]
 
-    async def run(self) -> None:
-        """Write until the stream has ended and its goodbye is written."""
-        while self._ending is None:
-            if self.subscription is not None and self.subscription.overflowed:
-                self.end(Code.SLOW_CONSUMER)
-                break
-            if not await self._write_some():
-                await self._rest()
-        await self._farewell(self._ending or Code.INTERNAL)
-
-    async def _write_some(self) -> bool:
-        """Write what was said, or a slice of what is pending; return whether there was anything."""
-        if self._said:
-            await self._write(self._unsaid())
-            return True
-        if not self._taken and self.subscription is not None:
-            self._taken.extend(self._needed(self.subscription.take()))
-        if not self._taken:
+    def step(self, now: float) -> bool:
+        """Decide on one write: what was said, or a batch of what is pending; or say goodbye at once."""
+        self._queued = False
+        if self._blocked or self._gone:
             return False
-        data, events, last = self._slice()
-        if data:
-            await self._write(data)
-        self.sent_events += events
-        self._at = self._ways.hub.cursor(last.offset)
+        subscription = self.subscription
+        if self._ending is None and subscription is not None and subscription.overflowed:
+            self.end(Code.SLOW_CONSUMER)
+        if self._ending is not None:
+            self._say_goodbye(self._ending)
+        elif self._said:
+            self._decided = self._frame(self._unsaid())
+            self.wake()
+        elif subscription is not None:
+            self._decide_on_batch(subscription)
+        if not self._decided:
+            return False
+        self.sent_bytes += len(self._decided)
+        self._quiet_since = now
         return True
 
-    def _slice(self) -> tuple[bytes, int, Publication]:
-        """Return the bytes of the first publications taken, how many had any, and the last of them.
+    def flush(self) -> None:
+        """Make the write that was decided on."""
+        data, self._decided = self._decided, b""
+        if not self._outlet.try_write(data):  # type: ignore[union-attr]  # no step is made before `begin`
+            self._set_blocked(blocked=True)
 
-        A refused topic ends a slice, so that the problem is said in its place.
-        """
-        parts: list[bytes] = []
-        room = SLICE_BYTES
-        while True:
-            publication = self._taken.popleft()
-            if isinstance(publication.event, TopicRefused):
-                self._ways.refused(publication.event)
-                break
-            data = self._ways.codec.encode(publication, self._ways.hub)
-            if data:
-                parts.append(data)
-                room -= len(data)
-            if room <= 0 or not self._taken:
-                break
-        return b"".join(parts), len(parts), publication
+    def _decide_on_batch(self, subscription: Subscription) -> None:
+        pending = self._taken or self._take(subscription)
+        if not pending:
+            return
+        assert self._batcher is not None  # noqa: S101 - no step is made before `begin`
+        batch = self._batcher.join(pending)
+        used = batch.used
+        self._at = pending[used - 1].offset
+        self.sent_events += batch.events
+        self._decided = batch.data
+        if used < len(pending) or self._taken:  # what was offered meanwhile has not been taken
+            self._taken = pending[used:]
+            self.wake()
+        if batch.refused is not None:
+            self._ways.refused(batch.refused)
 
-    def _needed(self, pending: list[Publication]) -> list[Publication]:
-        """Leave out all but the newest change of a book that is said whole anyway."""
-        if not any(self._ways.codec.collapses(publication.event) for publication in pending):
-            return pending
-        newest: dict[Topic, int] = {}
-        for place, publication in enumerate(pending):
-            if isinstance(publication.event, BookDelta | BookSnapshot):
-                newest[topic_of(publication.event)] = place
-        return [
-            publication
-            for place, publication in enumerate(pending)
-            if not isinstance(publication.event, BookDelta) or newest[topic_of(publication.event)] == place
-        ]
+    def _take(self, subscription: Subscription) -> list[Publication]:
+        pending = subscription.take()
+        due_at = subscription.due_at
+        if due_at < self._due_at:
+            self._due_at = due_at
+            at = max(due_at, trio.current_time() + SOON_SECONDS)
+            self._alarms["due"] = self._ways.pump.at(at, self._due)
+        return newest_books(pending) if self._ways.codec.replaces_books else pending
 
-    async def _rest(self) -> None:
-        """Wait for something to write; say a heartbeat when nothing was written for long enough."""
-        with trio.move_on_at(self._quiet_since + (self._ways.heartbeat_seconds or float("inf"))) as silence:
-            await self._wake.wait()
-        self._wake = trio.Event()
-        if silence.cancelled_caught:
-            self._quiet_since = trio.current_time()
-            self.say(self._ways.conversation.heartbeat(self._ways.clock()))
+    def _due(self, now: float) -> None:
+        """Look again: what was held back may go."""
+        self._due_at = math.inf
+        self.wake()
 
-    async def _write(self, data: bytes) -> None:
-        await self._ways.outlet.write(data)
-        self.sent_bytes += len(data)
-        self._quiet_since = trio.current_time()
+    def _say_goodbye(self, code: Code) -> None:
+        self._gone = True
+        self.say(self._ways.conversation.goodbye(goaway(code, self.at, self._ways.clock())))
+        if self._said:
+            self._decided = self._frame(self._unsaid())
+            self.sent_bytes += len(self._decided)
+            self.flush()
+        if not self._blocked:
+            self._ways.ended(code)
+
+    def _frame(self, data: bytes) -> bytes:
+        return data if self._outlet is None else self._outlet.frame(data)
 
     def _unsaid(self) -> bytes:
         data = b"".join(self._said)
@@ -218,20 +255,22 @@ class StreamWriter:
         self._said_bytes = 0
         return data
 
-    async def _farewell(self, code: Code) -> None:
-        self.say(self._ways.conversation.goodbye(goaway(code, self.at, self._ways.clock())))
-        if self._said:
-            await self._write(self._unsaid())
-        await self._ways.outlet.close(code)
+    def _set_blocked(self, *, blocked: bool) -> None:
+        self._blocked = blocked
+        if self.subscription is not None:
+            self.subscription.blocked = blocked
 
+    def _stalled(self, now: float) -> None:
+        self._ways.stalled()
 
-def _belongs(publication: Publication, topics: frozenset[Topic]) -> bool:
-    match publication.event:
-        case TopicRefused(topic=topic):
-            return topic in topics
-        case Gap(topics=touched):
-            return topics.issuperset(touched)
-        case Covered() | Uncovered() | FeedStatus():
-            return False
-        case event:
-            return topic_of(event) in topics
+    def _live(self, now: float) -> None:
+        """Say that we live, if nothing was said for long enough; look again when that may be so."""
+        seconds = self._ways.heartbeat_seconds
+        if now >= self._quiet_since + seconds:
+            self._quiet_since = now
+            if not self._blocked:
+                self.say(self._ways.conversation.heartbeat(self._ways.clock()))
+        self._set_alarm("heartbeat", self._quiet_since + seconds, self._live)
+
+    def _set_alarm(self, name: str, at: float, call: Call) -> None:
+        self._alarms[name] = self._ways.pump.at(at, call)

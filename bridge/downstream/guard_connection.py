@@ -3,7 +3,8 @@
 import contextlib
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any, Final, cast
 
 import structlog
@@ -19,6 +20,7 @@ from hypercorn.utils import parse_socket_addr
 from bridge.downstream.failures import described
 from bridge.downstream.guard_h2 import GuardedH2
 from bridge.downstream.guard_h11 import GuardedH11
+from bridge.downstream.guard_socket import SharedSocket
 from bridge.downstream.guard_tasks import DISCONNECT_GRACE_SECONDS, AppTasks
 from bridge.downstream.guard_terms import Terms
 
@@ -44,10 +46,13 @@ class GuardedConnection(TCPServer):
     """One connection; also the `PeerConnection` that its apps find under `CONNECTION_KEY`."""
 
     def __init__(self, terms: Terms, stream: trio.abc.Stream) -> None:
+        if isinstance(stream, trio.SSLStream):
+            self.socket = stream.transport_stream = SharedSocket(stream.transport_stream)
+        else:
+            self.socket = stream = SharedSocket(cast("trio.SocketStream", stream))
         super().__init__(terms.app, terms.config, terms.context, {}, cast("Any", stream))
         self.terms = terms
         self.established = False
-        self._transport = cast("trio.SocketStream", getattr(stream, "transport_stream", stream))
         self._scope = trio.CancelScope()
         self._reading = trio.CancelScope()
         self._lingering = False
@@ -64,7 +69,7 @@ class GuardedConnection(TCPServer):
             return
         self._hung_up = True
         self.terms.hung_up += 1
-        kernel = self._transport.socket
+        kernel = self.socket.socket
         with contextlib.suppress(OSError):  # the peer may be gone already
             kernel.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         kernel.close()
@@ -138,24 +143,28 @@ class GuardedConnection(TCPServer):
     async def _write(self, data: bytes) -> None:
         async with self.send_lock:
             for piece in _pieces(data):
-                with trio.move_on_after(self.terms.write_deadline_seconds, shield=True) as patience:
-                    try:
-                        await self.stream.send_all(piece)
-                    except (trio.BrokenResourceError, trio.ClosedResourceError):
-                        self._reading.cancel()  # the peer is gone: the reader ends what there is
-                        return
-                if patience.cancelled_caught:
-                    self.terms.stalled += 1
-                    self.hang_up()
+                if not await self._patiently(partial(self.stream.send_all, piece)):
                     return
+
+    async def _patiently(self, write: Callable[[], Awaitable[None]]) -> bool:
+        """Let the client take something, or hang up on it; return whether it did."""
+        with trio.move_on_after(self.terms.write_deadline_seconds, shield=True) as patience:
+            try:
+                await write()
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                self._reading.cancel()  # the peer is gone: the reader ends what there is
+                return False
+        if patience.cancelled_caught:
+            self.terms.stalled += 1
+            self.hang_up()
+        return not patience.cancelled_caught
 
     async def _close_politely(self) -> None:
         if not self._lingering:
             self._lingering = True
             self._reading.deadline = trio.current_time() + LINGER_SECONDS
             async with self.send_lock:
-                with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                    await self._transport.send_eof()
+                await self._patiently(self.socket.send_eof)
         await self.protocol.handle(Closed())
 
     async def _on_idle(self, *, idle: bool) -> None:
@@ -186,7 +195,7 @@ class GuardedProtocol(ProtocolWrapper):
     """Hypercorn's choice between HTTP/1.1 and HTTP/2 (by ALPN or by prior knowledge), of the guarded kinds."""
 
     def __init__(self, connection: GuardedConnection, tasks: AppTasks, alpn: str) -> None:
-        kernel = connection._transport.socket  # noqa: SLF001 - its own connection
+        kernel = connection.socket.socket
         self._connection = connection
         super().__init__(
             connection.app,

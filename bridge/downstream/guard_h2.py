@@ -135,6 +135,7 @@ class GuardedH2(H2Protocol):
         self._patience_seconds = patience_seconds
         self._stalled = stalled
         self._resets: deque[float] = deque(maxlen=MAX_RESETS)
+        self.on_window: dict[int, Callable[[], None]] = {}
         del self.connection.local_settings[h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL]
         self.connection.decoder.max_header_list_size = self.config.h2_max_header_list_size
 
@@ -152,13 +153,12 @@ class GuardedH2(H2Protocol):
             for piece in _pieces(event):
                 await super().stream_send(piece)
         except PeerStalledError:
-            self._stalled()
-            await self._reset(event.stream_id, ErrorCodes.CANCEL)
+            await self.give_up(event.stream_id)
 
     async def _on_closed(self, event: StreamClosed) -> None:
         with trio.CancelScope(shield=True):  # an app may be cancelled by its last word: the disconnect that follows
             if self._is_unfinished(event.stream_id):
-                await self._reset(event.stream_id, ErrorCodes.INTERNAL_ERROR)
+                await self.reset(event.stream_id, ErrorCodes.INTERNAL_ERROR)
             await super().stream_send(event)
 
     def _is_unfinished(self, stream_id: int) -> bool:
@@ -166,7 +166,13 @@ class GuardedH2(H2Protocol):
         buffer = self.stream_buffers.get(stream_id)
         return isinstance(buffer, BoundedStreamBuffer) and not buffer.ended
 
-    async def _reset(self, stream_id: int, code: ErrorCodes) -> None:
+    async def give_up(self, stream_id: int) -> None:
+        """Hang up on a client that takes nothing of a stream: the stream ends, others of its connection live on."""
+        self._stalled()
+        await self.reset(stream_id, ErrorCodes.CANCEL)
+
+    async def reset(self, stream_id: int, code: ErrorCodes) -> None:
+        """End a stream at once; others live on."""
         with trio.CancelScope(shield=True):  # the app, which often is who waits here, ends on the way
             with contextlib.suppress(h2.exceptions.ProtocolError):
                 self.connection.reset_stream(stream_id, code)
@@ -219,6 +225,15 @@ class GuardedH2(H2Protocol):
         if len(self._resets) == MAX_RESETS and now - self._resets[0] < RESET_WINDOW_SECONDS:
             raise SubscriberProtocolError("streams are reset in masses")
         await self.send(Updated(idle=self.idle))
+
+    async def _window_updated(self, stream_id: int | None) -> None:
+        await super()._window_updated(stream_id)
+        if stream_id:
+            waiting = [self.on_window[stream_id]] if stream_id in self.on_window else []
+        else:
+            waiting = list(self.on_window.values())
+        for call in waiting:
+            call()
 
     async def _priority_updated(self, event: h2.events.PriorityUpdated) -> None:
         """Ignore it: a client could fill the tree with streams that it never opens."""

@@ -8,8 +8,9 @@ from bridge.downstream.contract import Exchange, House
 from bridge.downstream.control import Handler
 from bridge.downstream.mint import mint
 from bridge.downstream.outlet import Receive, Scope, Send
+from bridge.downstream.patch import patch
 from bridge.downstream.polling import poll
-from bridge.downstream.routes import INSTRUMENTS, POLL
+from bridge.downstream.routes import INSTRUMENTS, POLL, STREAM
 from bridge.downstream.sse import serve_sse
 from bridge.downstream.state import instruments, state
 from bridge.downstream.websocket import serve_websocket
@@ -25,6 +26,7 @@ class Handlers:
     sse: StreamHandler = serve_sse
     websocket: StreamHandler = serve_websocket
     poll: Handler = poll
+    patch: Handler = patch
     instruments: Handler = instruments
     state: Handler = state
     mint: Handler = mint
@@ -35,4 +37,6 @@ class Handlers:
             return self.poll
         if endpoint is INSTRUMENTS:
             return self.instruments
+        if endpoint is STREAM:
+            return self.patch
         return self.mint if endpoint.kind is EndpointKind.MINT else self.state

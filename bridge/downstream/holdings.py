@@ -31,6 +31,11 @@ class Holdings:
         return tuple(self._held)
 
     @property
+    def served(self) -> tuple[Topic, ...]:
+        """As told to the client: `all:` by its parts."""
+        return tuple(dict.fromkeys(topic for one in self._held.values() for topic in one.served))
+
+    @property
     def granted(self) -> tuple[Granted, ...]:
         """The topics with what serves each."""
         return tuple(self._held.values())
@@ -39,13 +44,13 @@ class Holdings:
         """Return those of `topics` that are held."""
         return tuple(topic for topic in dict.fromkeys(topics) if topic in self._held)
 
-    def room_for(self, granted: Sequence[Granted]) -> None:
-        """Return when these may be held as well.
+    def room_for(self, granted: Sequence[Granted], leaving: Sequence[Topic] = ()) -> None:
+        """Return when these may be held as well, once others have left.
 
         Raises:
             Refusal: `too_many_subscriptions`.
         """
-        after = self._held.keys() | {one.topic for one in granted}
+        after = (self._held.keys() - set(leaving)) | {one.topic for one in granted}
         counted = sum(topic.kind is not TopicKind.STATUS and topic not in self._uncounted for topic in after)
         if self._limit and counted > self._limit:
             raise Refusal(

@@ -1,20 +1,21 @@
-"""How bytes leave: one contract, and the ASGI way of keeping it for event streams and WebSockets.
+"""How bytes leave: one contract for all outlets, and the write deadline of those that wait for the server.
 
-This is the part that a direct write to the socket replaces; nothing above it knows how a byte travels.
+| outlet | writes |
+|---|---|
+| `outlet_h1` | HTTP/1.1 chunks, or bare bytes, straight to the socket |
+| `outlet_websocket` | WebSocket frames, straight to the socket |
+| `outlet_h2` | HTTP/2 DATA through the connection's own windows, straight to the socket |
+| `outlet_asgi` | over ASGI: the reference for the others, and the way where there is no direct one |
 
-*Write deadline.* The server shields its own writes from cancellation, so a peer that stops reading can pin the task that
-writes: no cancel scope around `send` would help. A watchdog of its own therefore hangs up on the peer when one write takes
-too long, which makes the pinned write end.
+`outlets` says which one a stream gets; nothing above it knows.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import trio
 
-from bridge.downstream.codec import texts
-from bridge.downstream.goodbyes import GOODBYES
 from bridge.model import Code
 
 AsgiMessage = MutableMapping[str, Any]
@@ -22,116 +23,91 @@ Receive = Callable[[], Awaitable[AsgiMessage]]
 Send = Callable[[AsgiMessage], Awaitable[None]]
 Scope = MutableMapping[str, Any]
 
-CLOSED_BY_OTHER_MEANS = 1011
-"""Close code for a code whose row has none; no such goodbye is ever said."""
+Frame = Callable[[bytes], bytes]
+"""Makes of joined messages what an outlet writes. The same function for all outlets of a kind, so that its result is shared."""
+
+Start = Callable[..., None]
+"""Starts an async function, with its arguments, in the stream's own nursery."""
+
+
+def as_it_is(data: bytes) -> bytes:
+    """Frame nothing."""
+    return data
 
 
 class Outlet(Protocol):
-    """One stream's way out. Used by one task."""
+    """One stream's way out.
 
-    async def open(self) -> None:
-        """Accept the request; nothing is written before."""
-        ...
+    Attributes:
+        frame: what to make of joined messages before they are written.
+        kept_bytes: what was given and has not gone yet.
+    """
 
-    async def write(self, data: bytes) -> None:
-        """Write framed bytes; returns when the server has taken them."""
+    @property
+    def frame(self) -> Frame: ...  # noqa: D102 - said above
+
+    @property
+    def kept_bytes(self) -> int: ...  # noqa: D102 - said above
+
+    def try_write(self, data: bytes) -> bool:
+        """Write framed bytes without waiting.
+
+        Returns:
+            True: all has gone. False: what has not is kept and goes as soon as it can; nothing more may be given until
+            `Surroundings.freed` was called.
+
+        Raises:
+            BrokenResourceError: the peer is gone.
+        """
         ...
 
     async def close(self, code: Code) -> None:
-        """End the stream in order, saying why as far as the transport can."""
+        """End the stream in order, saying why as far as the transport can. Only when nothing is kept."""
         ...
 
 
-class WriteDeadline:
-    """Hangs up on a peer that lets one write wait too long.
+class Surroundings(NamedTuple):
+    """What an outlet lives in.
 
-    Args:
-        seconds: how long one write may take; 0 = for ever.
-        hang_up: closes the connection under the stream, at once and without waiting.
+    Attributes:
+        start: starts a task of the stream.
+        freed: tells that what was kept has gone.
+        stalled: hangs up, because the peer takes nothing.
+        patience_seconds: how long it may take nothing.
     """
 
-    def __init__(self, seconds: float, hang_up: Callable[[], None]) -> None:
-        self._seconds = seconds or float("inf")
-        self._hang_up = hang_up
-        self._scope = trio.CancelScope()
+    start: Start
+    freed: Callable[[], None]
+    stalled: Callable[[], None]
+    patience_seconds: float
+
+
+class WriteDeadline:
+    """Hangs up on a peer that lets one write over ASGI wait too long.
+
+    The server shields its own writes from cancellation, so a cancel scope around `send` would not help: a task of its own
+    watches, and hanging up makes the pinned write end.
+
+    Args:
+        around: the outlet's surroundings.
+    """
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
 
     @contextmanager
     def write(self) -> Iterator[None]:
         """Hold one write to the deadline."""
-        self._scope.deadline = trio.current_time() + self._seconds
+        watch = trio.CancelScope(deadline=trio.current_time() + self._around.patience_seconds)
+        self._around.start(self._watch, watch)
         try:
             yield
         finally:
-            self._scope.deadline = float("inf")
+            watch.deadline = float("inf")
+            watch.cancel()
 
-    async def run(self) -> None:
-        """Watch until cancelled, or until a deadline has passed and the peer was hung up on."""
-        with self._scope:
+    async def _watch(self, scope: trio.CancelScope) -> None:
+        with scope:
             await trio.sleep_forever()
-        self._hang_up()
-
-
-class SseOutlet:
-    """An event stream over ASGI.
-
-    Args:
-        send: the request's ASGI `send`.
-        deadline: holds each write.
-    """
-
-    HEADERS = (
-        (b"content-type", b"text/event-stream; charset=utf-8"),
-        (b"cache-control", b"no-store, no-transform"),
-        (b"x-accel-buffering", b"no"),  # nginx would otherwise collect the stream before it passes it on
-    )
-
-    def __init__(self, send: Send, deadline: WriteDeadline) -> None:
-        self._send = send
-        self._deadline = deadline
-
-    async def open(self) -> None:
-        """Answer 200 with the headers of an event stream."""
-        with self._deadline.write():
-            await self._send({"type": "http.response.start", "status": 200, "headers": list(self.HEADERS)})
-
-    async def write(self, data: bytes) -> None:
-        """Write whole messages in one piece."""
-        with self._deadline.write():
-            await self._send({"type": "http.response.body", "body": data, "more_body": True})
-
-    async def close(self, code: Code) -> None:
-        """End the body; the goaway before it said why."""
-        with self._deadline.write():
-            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-class WebSocketOutlet:
-    """A WebSocket over ASGI.
-
-    Args:
-        send: the connection's ASGI `send`.
-        deadline: holds each write.
-        subprotocol: what to echo in the handshake; None = none.
-    """
-
-    def __init__(self, send: Send, deadline: WriteDeadline, subprotocol: str | None) -> None:
-        self._send = send
-        self._deadline = deadline
-        self._subprotocol = subprotocol
-
-    async def open(self) -> None:
-        """Accept the handshake."""
-        with self._deadline.write():
-            await self._send({"type": "websocket.accept", "subprotocol": self._subprotocol, "headers": []})
-
-    async def write(self, data: bytes) -> None:
-        """Write each text as a message of its own."""
-        with self._deadline.write():
-            for text in texts(data):
-                await self._send({"type": "websocket.send", "text": text.decode()})
-
-    async def close(self, code: Code) -> None:
-        """Send the close frame with the goodbye's code, and its name as the reason."""
-        close = GOODBYES[code].close or CLOSED_BY_OTHER_MEANS
-        with self._deadline.write():
-            await self._send({"type": "websocket.close", "code": close, "reason": code.value})
+        if scope.deadline != float("inf"):
+            self._around.stalled()

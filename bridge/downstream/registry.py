@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from bridge.dialects.contract import Transport
+from bridge.hub.holes import LagCounts
 from bridge.model import UnixNanos
 
 
@@ -21,9 +22,10 @@ class ConnectionStatistics(msgspec.Struct, frozen=True, kw_only=True):
         user: whose.
         dialect: which dialect it speaks.
         topics: what it holds, as the client asked.
-        pending_bytes: what waits to be written, kernel buffers not counted.
+        pending_bytes: what waits to be written, kernel buffers not counted; `bound_bytes` what may of the log's events, 0 = any.
         sent_bytes: what was handed to the network; `sent_events` publications among it.
         since: when it was accepted.
+        lag: what was conflated, folded and declared missing because it was too slow, or wished to be slowed.
     """
 
     stream: str
@@ -35,10 +37,18 @@ class ConnectionStatistics(msgspec.Struct, frozen=True, kw_only=True):
     sent_bytes: int
     sent_events: int
     since: UnixNanos
+    bound_bytes: int
+    lag: LagCounts
 
 
 class Listed(Protocol):
-    """What can be listed: an open stream."""
+    """What can be listed: an open stream.
+
+    Attributes:
+        name: its own, unguessable.
+    """
+
+    name: str
 
     def statistics(self) -> ConnectionStatistics:
         """A snapshot of its counters."""
@@ -49,7 +59,7 @@ class Connections:
     """All streams of one house that are open now."""
 
     def __init__(self) -> None:
-        self._open: dict[int, Listed] = {}
+        self._open: dict[str, Listed] = {}
 
     def __len__(self) -> int:
         return len(self._open)
@@ -60,11 +70,15 @@ class Connections:
     @contextmanager
     def listed(self, stream: Listed) -> Iterator[None]:
         """List a stream until the context is left."""
-        self._open[id(stream)] = stream
+        self._open[stream.name] = stream
         try:
             yield
         finally:
-            del self._open[id(stream)]
+            del self._open[stream.name]
+
+    def find(self, name: str) -> Listed | None:
+        """Return the open stream of a name; None = there is none."""
+        return self._open.get(name)
 
     def statistics(self) -> tuple[ConnectionStatistics, ...]:
         """A snapshot of every open stream, oldest first."""

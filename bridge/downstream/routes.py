@@ -15,9 +15,10 @@ from bridge.dialects.contract import Endpoint, EndpointKind
 from bridge.downstream.contract import ServedDialect
 
 CANONICAL: Final = "canonical"
-"""The dialect whose neighbours `/v1/poll` and `/v1/instruments` are."""
+"""The dialect whose neighbours `/v1/poll`, `/v1/stream/{stream}` and `/v1/instruments` are."""
 
 POLL: Final = Endpoint(kind=EndpointKind.STATE, path="/v1/poll", name="poll")
+STREAM: Final = Endpoint(kind=EndpointKind.STATE, path="/v1/stream/{stream}", method="PATCH", name="stream")
 INSTRUMENTS: Final = Endpoint(kind=EndpointKind.STATE, path="/v1/instruments", name="instruments")
 
 
@@ -50,7 +51,7 @@ def routes_of(served_dialects: Sequence[ServedDialect]) -> tuple[Route, ...]:
     """Return every route, in order of precedence."""
     routes = []
     for served in served_dialects:
-        own = (POLL, INSTRUMENTS) if served.dialect.name == CANONICAL else ()
+        own = (POLL, STREAM, INSTRUMENTS) if served.dialect.name == CANONICAL else ()
         for prefix in served.prefixes:
             for endpoint in (*served.dialect.endpoints, *own):
                 pattern = tuple((prefix.rstrip("/") + endpoint.path).split("/"))

@@ -140,13 +140,16 @@ async def serve_app(
     door = Door(guard, house.limits, proxy_networks(house.listen))
     listeners, urls = await open_listeners(house.listen)
     _warn_of_plain(house)
-    async with trio.open_nursery() as connections:
-        async with trio.open_nursery() as accepting:
-            accepting.start_soon(_accept, door, listeners, connections)
-            task_status.started(Listening(urls=tuple(urls), statistics=door.statistics))
-            await house.closing.wait()
-            accepting.cancel_scope.cancel()
-        await guard.drain(house.limits.drain_seconds)
+    async with trio.open_nursery() as pumping:
+        pumping.start_soon(house.pump.run, house.closing)
+        async with trio.open_nursery() as connections:
+            async with trio.open_nursery() as accepting:
+                accepting.start_soon(_accept, door, listeners, connections)
+                task_status.started(Listening(urls=tuple(urls), statistics=door.statistics))
+                await house.closing.wait()
+                accepting.cancel_scope.cancel()
+            await guard.drain(house.limits.drain_seconds)
+        pumping.cancel_scope.cancel()
 
 
 async def _accept(door: Door, listeners: list[Listener], into: trio.Nursery) -> None:

@@ -98,6 +98,7 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         drain_seconds: how long a stopping bridge lets its streams say goodbye.
         write_deadline_seconds: how long one write may wait for a peer that does not read.
         pending_bytes_per_connection: what may wait for a slow client; kernel buffers come on top.
+        slow_trades: what becomes of trades past that: `gap` (declared missing, and on from the newest) or `goodbye`.
         history_events: kept per topic, likewise `history_bytes` and `history_seconds`: what resume and polling can go back to.
         instruments: distinct unlisted instruments remembered at once.
     """
@@ -115,6 +116,7 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     drain_seconds: float = 10
     write_deadline_seconds: float = 10
     pending_bytes_per_connection: int = 8_388_608
+    slow_trades: str = "gap"
     history_events: int = 10_000
     history_bytes: int = 8_388_608
     history_seconds: float = 900

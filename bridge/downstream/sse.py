@@ -11,7 +11,9 @@ from bridge.dialects.contract import Conversation, Refusal, Reply, Subscribe, Tr
 from bridge.downstream.connection import StreamConnection
 from bridge.downstream.contract import Exchange, House
 from bridge.downstream.entitlement import grant_orders
-from bridge.downstream.outlet import Receive, Scope, Send, SseOutlet
+from bridge.downstream.outlet import Receive, Scope, Send
+from bridge.downstream.outlet_asgi import SseOutlet
+from bridge.downstream.outlets import event_stream
 from bridge.downstream.remembered import without_refused
 from bridge.downstream.terms import Terms
 from bridge.model import Code
@@ -31,7 +33,7 @@ async def serve_sse(house: House, exchange: Exchange, scope: Scope, receive: Rec
     Args:
         house: the bridge.
         exchange: the request.
-        scope: the request's ASGI scope; only its state is looked at, for the connection to hang up.
+        scope: the request's ASGI scope; only its state is looked at, for the connection under it.
         receive: its ASGI `receive`, drained here.
         send: its ASGI `send`.
 
@@ -70,17 +72,17 @@ async def _serve(house: House, exchange: Exchange, scope: Scope, receive: Receiv
                 conversation=conversation,
                 limits=house.admission.limits(identity, served),
                 peer=scope.get("state", {}).get("bridge.connection"),
-            ),
-            lambda deadline: SseOutlet(send, deadline),
+            )
         )
         stream.writer.say_raw(sse_retry(RETRY_MS + secrets.randbelow(RETRY_SPREAD_MS)))
         stream.writer.say(conversation.greeting(house.clock()))
+        stream.wish(stream.wishes.changed(conflate=subscribe.conflate, max_rate=subscribe.max_rate))
         stream.subscribe(standing, subscribe.after, unasked)
         for reply in replies:
             stream.writer.say(reply.messages)
         for refusal in refusals:
             stream.complain(refusal)
-        await stream.run(lambda: until_gone(receive))
+        await stream.run(event_stream(scope, send), lambda: until_gone(receive))
 
 
 def _opened(conversation: Conversation, exchange: Exchange) -> tuple[Subscribe, list[Reply]]:

@@ -42,6 +42,14 @@ def heartbeat_seconds(terms: Terms) -> float:
     return min((seconds for seconds in both if seconds), default=0)
 
 
+def skips_trades(terms: Terms) -> bool:
+    """Return whether a client that lags too far is skipped ahead, with a gap, rather than sent away.
+
+    Where the dialect has no word for a gap, it never is.
+    """
+    return terms.limits.slow_trades == "gap" and terms.exchange.served.dialect.profile.declares_gaps
+
+
 def told_limits(limits: LimitSettings, transport: Transport) -> dict[str, int]:
     """Return what `stream.limits` says: the counts that hold for this connection, 0 = unlimited."""
     told = {"subscriptions_per_connection": limits.subscriptions_per_connection}

@@ -6,6 +6,7 @@ where the goodbye table hangs up. Messages are executed one after another, in th
 
 from collections.abc import Sequence
 
+import msgspec
 import trio
 
 from bridge.dialects.contract import (
@@ -19,11 +20,12 @@ from bridge.dialects.contract import (
     Transport,
     Unsubscribe,
 )
+from bridge.downstream import outlets
 from bridge.downstream.connection import StreamConnection
 from bridge.downstream.contract import Exchange, House
 from bridge.downstream.entitlement import grant_orders
 from bridge.downstream.limits import InboundRate, Verdict
-from bridge.downstream.outlet import AsgiMessage, Receive, Scope, Send, WebSocketOutlet
+from bridge.downstream.outlet import AsgiMessage, Receive, Scope, Send
 from bridge.downstream.remembered import without_refused
 from bridge.downstream.terms import Terms
 from bridge.model import Code
@@ -64,8 +66,7 @@ async def serve_websocket(house: House, exchange: Exchange, scope: Scope, receiv
                 conversation=conversation,
                 limits=limits,
                 peer=scope.get("state", {}).get("bridge.connection"),
-            ),
-            lambda deadline: WebSocketOutlet(send, deadline, echoed_subprotocol(scope.get("subprotocols", ()))),
+            )
         )
         stream.writer.say(conversation.greeting(house.clock()))
         talk = Talk(
@@ -75,7 +76,8 @@ async def serve_websocket(house: House, exchange: Exchange, scope: Scope, receiv
             InboundRate(limits.inbound_messages_per_second, limits.inbound_messages_burst, trio.current_time()),
         )
         await talk.execute(actions)
-        await stream.run(lambda: talk.until_gone(receive))
+        accept = outlets.websocket(scope, send, echoed_subprotocol(scope.get("subprotocols", ())))
+        await stream.run(accept, lambda: talk.until_gone(receive))
 
 
 def echoed_subprotocol(offered: Sequence[str]) -> str | None:
@@ -164,8 +166,15 @@ class Talk:
         if len(standing) < len(granted):
             raise refusals[0]
         unasked = grant_orders(self._stream.identity, self._house.resolve) if action.orders else ()
+        wishes = self._stream.wishes.changed(conflate=action.conflate, max_rate=action.max_rate)
+        first = self._stream.writer.subscription is None
+        if first:
+            self._stream.wishes = wishes
         topics = self._stream.subscribe(standing, action.after, unasked)
-        self._say(self._conversation.subscribed(action, topics, self._stream.writer.at, self._house.clock()))
+        self._stream.wish(wishes)
+        told = {"conflate": wishes.conflate or action.conflate, "max_rate": wishes.max_rate or action.max_rate}
+        done = msgspec.structs.replace(action, **told)
+        self._say(self._conversation.subscribed(done, topics, self._stream.writer.at, self._house.clock()))
         for refusal in refusals:  # of parts of an `all:`
             self._stream.complain(refusal)
 

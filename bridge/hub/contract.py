@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from bridge.hub.policy import Policy, policy_of
 from bridge.model import LogEvent
 
 
@@ -22,12 +23,23 @@ class Publication(msgspec.Struct, gc=False):
         event: what was published.
         whole: a quote's whole state is to be said: set on what is handed out at a join, not on what stands in the log.
         encoded: the bytes made of it so far, remembered by downstream's codec under keys of its own.
+        found_policy: see `policy`; None until it was asked for.
+        twin: the newest other spelling made of it (`hub.folding`), so that all who need that one share it.
     """
 
     offset: int
     event: LogEvent
     whole: bool = False
     encoded: dict[object, bytes] = msgspec.field(default_factory=dict)
+    found_policy: Policy | None = None
+    twin: "Publication | None" = None
+
+    @property
+    def policy(self) -> Policy:
+        """How it is treated for those who lag; found once."""
+        if self.found_policy is None:
+            self.found_policy = policy_of(self.event)
+        return self.found_policy
 
 
 Apply = Callable[[Publication], None]

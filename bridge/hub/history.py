@@ -7,7 +7,8 @@ which only a reader from before what is kept ever sees. So whatever is kept can 
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple
+
+import msgspec
 
 from bridge.hub.contract import Publication
 from bridge.hub.settings import HubSettings
@@ -44,7 +45,7 @@ def every_one_matters(event: LogEvent) -> bool:
     return isinstance(event, Trade | OrderUpdate | Gap) or (isinstance(event, Bar) and event.is_final is True)
 
 
-class _Entry(NamedTuple):
+class _Entry(msgspec.Struct, frozen=True, gc=False):
     publication: Publication
     size_bytes: int
     kept_since: UnixNanos
@@ -67,15 +68,19 @@ class History:
         "_checkpoint_every",
         "_deltas",
         "_entries",
+        "_most_bytes",
+        "_most_events",
+        "_most_nanos",
         "_of_book",
-        "_settings",
         "size_bytes",
         "trimmed",
         "trimmed_log",
     )
 
     def __init__(self, settings: HubSettings, *, of_book: bool = False) -> None:
-        self._settings = settings
+        self._most_events = settings.history_events
+        self._most_bytes = settings.history_bytes
+        self._most_nanos = round(settings.history_seconds * SECONDS)
         self._of_book = of_book
         self._entries: deque[_Entry] = deque()
         self._checkpoint_every = max(1, min(CHECKPOINT_EVERY, settings.history_events // 4))
@@ -106,7 +111,7 @@ class History:
 
     def expire(self, now: UnixNanos) -> None:
         """Let go of what is older than the bound."""
-        oldest = now - round(self._settings.history_seconds * SECONDS)
+        oldest = now - self._most_nanos
         while self._entries and self._entries[0].kept_since < oldest:
             self._drop()
         if self._of_book:
@@ -120,10 +125,10 @@ class History:
     def after(self, offset: int) -> list[Publication]:
         """Everything kept with a greater offset, ascending; for a reader from before what is kept, a book begins whole."""
         kept = self._from(offset)
-        base = next(kept, None)
-        if base is None:
-            return []
-        rest = [publication for publication in kept if not publication.whole]
+        if not (kept and self._of_book):
+            return kept
+        base = kept[0]
+        rest = [publication for publication in kept[1:] if not publication.whole]
         return rest if base.whole and offset >= self.trimmed else [base, *rest]
 
     def until(self, offset: int) -> Iterator[Publication]:
@@ -146,19 +151,19 @@ class History:
         found.reverse()
         return found
 
-    def _from(self, offset: int) -> Iterator[Publication]:
-        count = 0
+    def _from(self, offset: int) -> list[Publication]:
+        found: list[Publication] = []
         for entry in reversed(self._entries):
             if entry.publication.offset <= offset:
                 break
-            count += 1
-        return (entry.publication for entry in islice(self._entries, len(self._entries) - count, None))
+            found.append(entry.publication)
+        found.reverse()
+        return found
 
     def _keep(self, entry: _Entry) -> None:
         self._entries.append(entry)
         self.size_bytes += entry.size_bytes
-        settings = self._settings
-        while len(self._entries) > settings.history_events or self.size_bytes > settings.history_bytes:
+        while len(self._entries) > self._most_events or self.size_bytes > self._most_bytes:
             self._drop()
         if self._of_book:
             self._drop_to_a_whole_book()

@@ -1,7 +1,7 @@
 """The hub: one ordered log in the middle, and everything derived from it. Feeds publish here; subscribers join here.
 
 Theory of operation: `publish` makes of an upstream event what stands in the log (`assemble`, `derive`, gaps) and appends
-it; the log calls its `reader`, in log order, and only that touches history, state, coverage and subscriptions. Neither awaits,
+it; the log calls `Applier.apply`, in log order, and only that touches history, state, coverage and subscriptions. Neither awaits,
 so under Trio nothing comes between "replay" and "join" in `open`: a late joiner sees no gap and no duplicate, without a lock.
 """
 
@@ -11,18 +11,31 @@ import trio
 
 from bridge.clock import Clock
 from bridge.hub import join
+from bridge.hub.apply import Applier
+from bridge.hub.bound import Bound
 from bridge.hub.contract import Log, Publication
 from bridge.hub.cursor import Cursor
+from bridge.hub.folding import Folds
 from bridge.hub.intake import Intake
 from bridge.hub.interest import FeedInterest, InterestLedger
 from bridge.hub.join import Here, Page
-from bridge.hub.reader import LogReader
 from bridge.hub.refusals import Refusals
+from bridge.hub.replay import Replays
 from bridge.hub.settings import HubSettings
 from bridge.hub.statistics import HubStatistics
-from bridge.hub.subscription import Bound, Subscription
+from bridge.hub.subscription import Subscription
 from bridge.hub.topic import TopicRecord, Topics
-from bridge.model import FeedName, FeedStatus, Topic, TopicKind, TopicRefused, UpstreamEvent, Verdict, Want
+from bridge.model import (
+    FeedName,
+    FeedStatus,
+    Topic,
+    TopicKind,
+    TopicRefused,
+    UnixNanos,
+    UpstreamEvent,
+    Verdict,
+    Want,
+)
 
 __all__ = ["Bound", "Hub", "Page", "Subscription"]
 
@@ -40,6 +53,7 @@ class Hub:
 
     Attributes:
         epoch: the log's life.
+        folds: the folds that subscribers share.
     """
 
     def __init__(self, log: Log, clock: Clock, settings: HubSettings) -> None:
@@ -51,9 +65,11 @@ class Hub:
         self._refusals = Refusals(settings.refusal_seconds)
         self._intake = Intake(log, self._topics, clock)
         self._subscriptions: set[Subscription] = set()
+        self._applier = Applier(log, self._topics, self._refusals, clock)
         self._due = trio.Event()
-        self._reader = LogReader(self._topics, self._refusals, clock)
-        log.attach(self._reader.apply)
+        self.folds = Folds()
+        self._replays = Replays()
+        log.attach(self._applier.apply)
 
     def __repr__(self) -> str:
         return f"<Hub {self.cursor()} {len(self._topics)} topics, {len(self._subscriptions)} subscriptions>"
@@ -66,6 +82,10 @@ class Hub:
     def cursor(self, offset: int | None = None) -> str:
         """Spell an offset of this epoch; None = the head."""
         return str(Cursor(self.epoch, self._log.head if offset is None else offset))
+
+    def wall(self) -> UnixNanos:
+        """Our wall time."""
+        return self._clock()
 
     # ── from upstream ──
     def publish(self, event: UpstreamEvent) -> None:
@@ -104,11 +124,12 @@ class Hub:
         here = self._here()
         joined = join.fresh(records, here) if cursor is None else join.resume(records, cursor, here)
         subscription = Subscription(self, bound)
-        subscription.begin(wants, joined.verdict, joined.cursor)
+        subscription.begin(wants, joined.verdict, joined.cursor, joined.handout)
         self._subscriptions.add(subscription)
         for record in records:
             record.subscriptions[subscription] = cursor is not None or record.coverage.promised
-        subscription.backlog(joined.publications)
+        for state in joined.states:
+            subscription.offer(state)
         return subscription
 
     def read(self, wants: Sequence[Want], after: str | None, limit: int) -> Page:
@@ -123,7 +144,7 @@ class Hub:
         here = self._here()
         if cursor is None:
             joined = join.fresh(records, here)
-            return Page(Verdict.FRESH, joined.cursor, joined.publications, more=False)
+            return Page(Verdict.FRESH, joined.cursor, joined.states, more=False)
         return join.page(records, cursor, here, limit)
 
     def state(self, want: Want) -> Publication | None:
@@ -160,7 +181,7 @@ class Hub:
         return HubStatistics(
             epoch=self.epoch,
             head=self._log.head,
-            publications=dict(self._reader.counts),
+            publications=dict(self._applier.counts),
             subscriptions=len(self._subscriptions),
             pending_bytes=sum(subscription.pending_bytes for subscription in self._subscriptions),
             overflowed=sum(subscription.overflowed for subscription in self._subscriptions),
@@ -184,7 +205,8 @@ class Hub:
         records = [record for record in self._records(wants) if subscription not in record.subscriptions]
         for record in records:
             record.subscriptions[subscription] = record.coverage.promised
-        subscription.backlog(join.fresh(records, self._here()).publications)
+        for state in join.fresh(records, self._here()).states:
+            subscription.offer(state)
 
     def dismiss(self, subscription: Subscription, wants: Sequence[Want]) -> None:
         """Take a subscription out of the index for these wants; its interest lingers from now."""
@@ -203,7 +225,7 @@ class Hub:
 
     # ── records and interest ──
     def _here(self) -> Here:
-        return Here(self.epoch, self._log.head, self._clock())
+        return Here(self.epoch, self._log.head, self._clock(), self._replays)
 
     def _record(self, want: Want) -> TopicRecord:
         return self._topics.make(want, self._log.head, self._clock())
@@ -234,6 +256,8 @@ class Hub:
     def _sweep(self) -> None:
         now = self._clock()
         self._refusals.expire(now)
+        self.folds.clear()
+        self._replays.clear()
         for record in self._topics.idle(now):
             if not self._interests.active(record.want):
                 if record.want.topic.depth is None:

@@ -14,25 +14,28 @@ import msgspec
 from bridge.hub.contract import Publication
 from bridge.hub.coverage import ELSEWHERE, Hole
 from bridge.hub.cursor import Cursor
-from bridge.hub.history import every_one_matters
+from bridge.hub.handout import Handout
+from bridge.hub.replay import Replays
 from bridge.hub.topic import GAP_KINDS, TopicRecord
 from bridge.model import Cause, Gap, TopicKind, UnixNanos, Verdict
 
 
 class Here(NamedTuple):
-    """Where the log stands, and the wall time."""
+    """Where the log stands, the wall time, and what was found for others who came back."""
 
     epoch: str
     head: int
     now: UnixNanos
+    replays: Replays
 
 
 class Joined(NamedTuple):
-    """How a stream begins: its verdict, its first cursor, and what it is handed, ascending."""
+    """How a stream begins: its verdict, its first cursor, what it is owed of the past, and after that the state there is."""
 
     verdict: Verdict
     cursor: str
-    publications: list[Publication]
+    states: list[Publication]
+    handout: Handout | None = None
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -59,7 +62,7 @@ def resume(records: Sequence[TopicRecord], after: Cursor, here: Here) -> Joined:
     """Go on after a cursor: gaps, then the log events since, then state at the head."""
     place = _place(after, here)
     gaps: list[Publication] = []
-    replay: list[Publication] = []
+    begins: dict[TopicRecord, int] = {}
     verdict = Verdict.RESUMED
     for record in records:
         hole = _hole(record, place, here.head)
@@ -67,14 +70,12 @@ def resume(records: Sequence[TopicRecord], after: Cursor, here: Here) -> Joined:
             verdict = Verdict.RESET
         if record.want.topic.kind not in GAP_KINDS:
             continue
-        begin = place
+        begins[record] = place if hole is None else hole.to
         if hole is not None:
-            begin = hole.to
             gaps.append(_gap(record, hole, after, here))
-        replay.extend(kept for kept in record.history.after(begin) if every_one_matters(kept.event))
-    replay.sort(key=_offset)
+    handout = here.replays.after(begins, here.head, gaps)
     start = Cursor(here.epoch, max(place, 0))
-    return Joined(verdict, str(start), [*gaps, *replay, *_states(records, here.head)])
+    return Joined(verdict, str(start), _states(records, here.head), handout)
 
 
 def page(records: Sequence[TopicRecord], after: Cursor, here: Here, limit: int) -> Page:

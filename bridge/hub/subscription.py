@@ -1,46 +1,31 @@
 """One subscriber's place at the hub: what it wants, what is pending for it, and the bound on that.
 
-Rule: overflow is decided here and nowhere else. Past the bound nothing more is taken in, `overflowed` says so, and what
-was pending may still be taken; whoever serves the subscriber then says goodbye with `position`.
+Theory of operation. While the subscriber keeps up, an offer is one append, and what is pending is weighed only every so
+often. Once it does not (`blocked`, past the bound) or does not want to (`wishes`), what is pending moves into a `Backlog`,
+which treats every class of event by its policy, and stays there until it has been taken.
+
+Rule: overflow is decided here and nowhere else. Once something that may not be lost has no room, nothing more is taken in,
+`overflowed` says so, and what was pending may still be taken; whoever serves the subscriber then says goodbye with `position`.
 """
 
-from collections import deque
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from typing import Protocol
 
-import msgspec
+import trio
 
+from bridge.hub.backlog import Backlog, Source
+from bridge.hub.bound import Bound
 from bridge.hub.contract import Publication
-from bridge.model import (
-    FeedName,
-    FeedStatus,
-    Gap,
-    InstrumentId,
-    LogEvent,
-    Topic,
-    TopicKind,
-    TopicRefused,
-    Verdict,
-    Want,
-    topic_of,
-)
+from bridge.hub.cursor import Cursor
+from bridge.hub.handout import Handout
+from bridge.hub.holes import LagCounts
+from bridge.hub.pace import Pace
+from bridge.hub.policy import concerns
+from bridge.model import FeedName, InstrumentId, Topic, TopicKind, Verdict, Want, Wishes
 
 
-class Bound(msgspec.Struct, frozen=True):
-    """What a subscriber may have pending, and who is told.
-
-    Attributes:
-        pending_bytes: at most; what a join hands out at once (replay and state) is not counted against it.
-        cost: how many bytes a publication will be for this subscriber.
-        wake: called without awaiting when something becomes pending, and when the bound is passed.
-    """
-
-    pending_bytes: int
-    cost: Callable[[Publication], int]
-    wake: Callable[[], None]
-
-
-class Keeper(Protocol):
+class Keeper(Source, Protocol):
     """Whose index the subscription stands in: the hub."""
 
     def admit(self, subscription: "Subscription", wants: Sequence[Want]) -> None:
@@ -55,10 +40,6 @@ class Keeper(Protocol):
         """It is closed."""
         ...
 
-    def cursor(self, offset: int | None = None) -> str:
-        """Spell an offset of this epoch."""
-        ...
-
 
 class Subscription:
     """Made by `Hub.open`; whoever opened it closes it.
@@ -68,48 +49,98 @@ class Subscription:
         cursor: where its stream begins.
         wants: what it holds.
         overflowed: the bound was passed; nothing more is taken in.
+        bound: what it may have pending.
+        lagging: its events are held to their policies now.
+        counts: what lagging has cost it.
+        wishes: how it is slowed.
     """
 
     __slots__ = (
-        "_backlog_bytes",
-        "_bound",
+        "_backlog",
+        "_blocked",
         "_closed",
+        "_handout",
         "_keeper",
-        "_live_bytes",
+        "_look_at",
+        "_passed",
         "_pending",
+        "_stride",
+        "_weighed",
+        "_weighed_bytes",
+        "_woken",
+        "bound",
+        "counts",
         "cursor",
+        "lagging",
         "overflowed",
-        "position",
         "verdict",
         "wants",
+        "wishes",
     )
 
     def __init__(self, keeper: Keeper, bound: Bound) -> None:
         self._keeper = keeper
-        self._bound = bound
-        self._pending: deque[Publication] = deque()
-        self._backlog_bytes = 0
-        self._live_bytes = 0
-        self._closed = False
+        self._closed = self._blocked = self.lagging = self._woken = False
+        self._pending: list[Publication] = []
+        self._weighed = self._weighed_bytes = self._look_at = 0
+        self._handout: Handout | None = None
+        self._stride = bound.unweighed
+        self._backlog: Backlog | None = None
+        self._passed: int | None = None
+        self.bound = bound
+        self.overflowed = False
+        self.counts = LagCounts()
+        self.wishes = Wishes()
+        self.wants: tuple[Want, ...] = ()
         self.verdict = Verdict.FRESH
         self.cursor = keeper.cursor()
-        self.position = self.cursor
-        """The cursor of the newest publication taken, or `cursor` before any."""
-        self.wants: tuple[Want, ...] = ()
-        self.overflowed = False
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else "overflowed" if self.overflowed else "open"
-        return f"<Subscription {state} {len(self.wants)} wants, {len(self._pending)} pending at {self.position}>"
+        state = "closed" if self._closed else "overflowed" if self.overflowed else "lagging" if self.lagging else "open"
+        pending = len(self._pending) if self._backlog is None else len(self._backlog)
+        return f"<Subscription {state} {len(self.wants)} wants, {pending} pending at {self.position}>"
+
+    @property
+    def position(self) -> str:
+        """The cursor of the newest publication taken, or `cursor` before any."""
+        return self.cursor if self._passed is None else self._keeper.cursor(self._passed)
 
     @property
     def pending_bytes(self) -> int:
-        """What is pending, by the bound's cost."""
-        return self._backlog_bytes + self._live_bytes
+        """What is pending, by the bound's cost: weighed when asked, of a join's log events estimated."""
+        cost = self.bound.cost
+        handout = 0 if self._handout is None else self._handout.pending_bytes(cost)
+        return handout + sum(map(cost, self._pending)) + (self._backlog.pending_bytes if self._backlog else 0)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether its way out is full (set by who serves it): while it is, what is pending is held to the policies."""
+        return self._blocked
+
+    @blocked.setter
+    def blocked(self, blocked: bool) -> None:
+        self._blocked = blocked
+        self.lagging = self._must_lag()
+
+    @property
+    def due_at(self) -> float:
+        """When something that `max_rate` holds back may be taken, in Trio's seconds; infinity = nothing is held back."""
+        return math.inf if self._backlog is None else self._backlog.due_at
+
+    def wish(self, wishes: Wishes) -> None:
+        """Be slowed like this from now on."""
+        self.wishes = wishes
+        self.lagging = self._must_lag()
+        if self.lagging:
+            backlog = self._absorbed()
+            backlog.pace = Pace(wishes.max_rate) if wishes.max_rate else None
+            if len(backlog):
+                self._wake()
 
     def add(self, wants: Sequence[Want]) -> None:
         """Want more; what is held already is passed over. New topics start fresh: their state becomes pending."""
-        new = tuple(want for want in dict.fromkeys(wants) if want not in self.wants)
+        held = frozenset(self.wants)
+        new = tuple(want for want in dict.fromkeys(wants) if want not in held)
         if new and not self._closed:
             self.wants += new
             self._keeper.admit(self, new)
@@ -118,23 +149,31 @@ class Subscription:
         """Want these no longer, and drop what is pending of them; return those that were held."""
         gone = tuple(want for want in self.wants if want.topic in topics)
         if gone:
-            self.wants = tuple(want for want in self.wants if want not in gone)
+            left = frozenset(gone)
+            self.wants = tuple(want for want in self.wants if want not in left)
             self._keeper.dismiss(self, gone)
-            left = [publication for publication in self._pending if not _concerns(publication.event, topics)]
-            self._pending = deque(left)
-            total = sum(map(self._bound.cost, left))
-            self._live_bytes = min(self._live_bytes, total)
-            self._backlog_bytes = total - self._live_bytes
+            pending = self._pending
+            self._empty()
+            self._pending = [one for one in pending if not concerns(one.policy, one.event, topics)]
+            if self._handout is not None:
+                self._handout.remove(topics)
+            if self._backlog is not None:
+                self._backlog.remove(topics)
         return tuple(dict.fromkeys(want.topic for want in gone))
 
     def take(self) -> list[Publication]:
-        """Return all that is pending, ascending, and empty it."""
-        taken = list(self._pending)
-        self._pending.clear()
-        self._backlog_bytes = self._live_bytes = 0
-        if taken:
-            self.position = self._keeper.cursor(taken[-1].offset)
-        return taken
+        """Return what is pending and not held back, ascending, and hold it no longer.
+
+        That is all of it, but for a long past that a join handed out: of that a piece, and `wake` is called for the rest.
+        """
+        self._woken = False
+        if self._handout is None:
+            return self._present()
+        past = self._past(self._handout)
+        if self._handout is None:
+            return past + self._present()
+        self._wake()
+        return past
 
     def close(self) -> None:
         """Leave every index and let go of the interest; safe to repeat."""
@@ -143,8 +182,8 @@ class Subscription:
             wants, self.wants = self.wants, ()
             self._keeper.dismiss(self, wants)
             self._keeper.forget(self)
-            self._pending.clear()
-            self._backlog_bytes = self._live_bytes = 0
+            self._empty()
+            self._backlog = self._handout = None
 
     def follows(self, feed: FeedName, instrument: InstrumentId) -> bool:
         """Whether news of one instrument of a feed concerns it."""
@@ -153,42 +192,106 @@ class Subscription:
             for want in self.wants
         )
 
-    def begin(self, wants: tuple[Want, ...], verdict: Verdict, cursor: str) -> None:
-        """Note how it began (the hub's, before anything is pending)."""
+    # ── the hub's ──
+    def begin(self, wants: tuple[Want, ...], verdict: Verdict, cursor: str, handout: Handout | None) -> None:
+        """Note how it began, before anything is offered."""
         self.wants = wants
         self.verdict = verdict
-        self.cursor = self.position = cursor
-
-    def backlog(self, publications: Sequence[Publication]) -> None:
-        """Take in what a join hands out, whatever its size (the hub's)."""
-        if not publications:
-            return
-        first = not self._pending
-        self._pending.extend(publications)
-        self._backlog_bytes += sum(map(self._bound.cost, publications))
-        if first:
-            self._bound.wake()
+        self.cursor = cursor
+        if handout is not None and len(handout):
+            self._handout = handout
+            self._wake()
 
     def offer(self, publication: Publication) -> None:
-        """Take in a publication, or notice that the bound is passed (the hub's)."""
-        if self.overflowed:
+        """Take in a publication, by its policy while it lags; or notice that the bound is passed."""
+        if self.lagging:
+            self._hold(publication)
             return
-        bound = self._bound
-        size = self._live_bytes + bound.cost(publication)
-        if size > bound.pending_bytes:
-            self.overflowed = True
-            bound.wake()
-            return
-        self._live_bytes = size
         pending = self._pending
         pending.append(publication)
-        if len(pending) == 1:
-            bound.wake()
+        if len(pending) > self._look_at:
+            self._look()
 
+    def lose(self, want: Want) -> None:
+        """A topic's state is not vouched for any more."""
+        if self._backlog is not None:
+            self._backlog.lose(want)
 
-def _concerns(event: LogEvent, topics: Sequence[Topic]) -> bool:
-    if isinstance(event, Gap):
-        return all(topic in topics for topic in event.topics)
-    if isinstance(event, TopicRefused):
-        return event.topic in topics
-    return not isinstance(event, FeedStatus) and topic_of(event) in topics
+    def _look(self) -> None:
+        """Wake who serves it, and from time to time weigh what is pending: past the bound it lags."""
+        pending = self._pending
+        if len(pending) - self._weighed > self._stride:
+            self._weighed_bytes += sum(map(self.bound.cost, pending[self._weighed :]))
+            self._weighed = len(pending)
+        self._look_at = self._weighed + self._stride
+        self._wake()
+        if self._weighed_bytes > self.bound.pending_bytes:
+            self.lagging = True
+            self._absorbed()
+
+    def _hold(self, publication: Publication) -> None:
+        if self.overflowed:
+            return
+        backlog = self._absorbed()
+        if not backlog.offer(publication):
+            self._overflow(backlog)
+        elif backlog.pace is None:
+            self._wake()
+        else:
+            was_due_at = backlog.due_at
+            if backlog.ready(publication, trio.current_time()) or backlog.due_at < was_due_at:
+                self._wake()
+
+    def _absorbed(self) -> Backlog:
+        """Return the backlog, into which all that is pending has gone."""
+        backlog = self._backlog
+        if backlog is None:
+            bound = self.bound
+            limits = (bound.skipping_bytes, bound.pending_bytes)
+            backlog = self._backlog = Backlog(self._keeper, bound.cost, limits, self.counts)
+        if self._pending:
+            pending = self._pending
+            self._empty()
+            if not all(map(backlog.offer, pending)):
+                self._overflow(backlog)
+        return backlog
+
+    def _past(self, handout: Handout) -> list[Publication]:
+        taken = handout.take()
+        if taken:
+            self._passed = taken[-1].offset
+        if not len(handout):
+            self._handout = None
+        return taken
+
+    def _present(self) -> list[Publication]:
+        if self._backlog is None:
+            taken = self._pending
+            self._empty()
+        else:
+            taken = self._backlog.take(trio.current_time(), self._place())
+            if not (len(self._backlog) or self._blocked or self.wishes != Wishes()):
+                self._backlog = None
+            self.lagging = self._must_lag()
+        if taken:
+            self._passed = taken[-1].offset
+        return taken
+
+    def _overflow(self, backlog: Backlog) -> None:
+        self.overflowed = self.lagging = backlog.sealed = True
+        self.bound.wake()
+
+    def _wake(self) -> None:
+        if not self._woken:
+            self._woken = True
+            self.bound.wake()
+
+    def _must_lag(self) -> bool:
+        return self.overflowed or self._blocked or self._backlog is not None or self.wishes != Wishes()
+
+    def _place(self) -> int:
+        return Cursor.parse(self.cursor).offset if self._passed is None else self._passed
+
+    def _empty(self) -> None:
+        self._pending = []
+        self._weighed = self._weighed_bytes = self._look_at = 0

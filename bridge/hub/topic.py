@@ -50,11 +50,7 @@ class TopicRecord:
         """Keep a publication and offer it to everyone whom it concerns."""
         event = publication.event
         self.touched = now
-        if (
-            isinstance(event, BookDelta)
-            and self.history.wants_checkpoint
-            and (book := self.latest.standing()) is not None
-        ):
+        if type(event) is BookDelta and self.history.wants_checkpoint and (book := self.latest.standing()) is not None:
             self.history.checkpoint(book, now)
         self.history.append(publication, now)
         if self.want.topic.kind not in STATELESS_KINDS:
@@ -86,6 +82,8 @@ class TopicRecord:
     def uncovered(self) -> None:
         """Forget what can no longer be vouched for."""
         self.latest.forget()
+        for subscription in self.subscriptions:
+            subscription.lose(self.want)
         if self.want.topic.kind in FORGOTTEN_KINDS:
             self.history.clear()
 

@@ -5,7 +5,7 @@ ordered log, `control` what a stream says about itself. Everything is frozen; ti
 sizes are `Decimal` with the wire's own digits; `None` means "not known".
 """
 
-from bridge.model.control import Code, Goaway, Problem, Retry, Stream, Verdict
+from bridge.model.control import Code, Goaway, Problem, Retry, Stream, Verdict, Wishes
 from bridge.model.log import (
     Cause,
     Covered,
@@ -88,6 +88,7 @@ __all__ = [
     "UpstreamEvent",
     "Verdict",
     "Want",
+    "Wishes",
     "decimal_text",
     "exact",
     "rfc3339",

@@ -4,6 +4,7 @@ These are made for one subscriber, never logged. `at` is the cursor at which the
 """
 
 import enum
+import math
 
 import msgspec
 
@@ -46,6 +47,37 @@ class Code(enum.StrEnum):
     INTERNAL = "internal"
 
 
+MIN_RATE = 0.01
+"""Events per second: slower than one in 100 s is no stream any more."""
+
+MAX_RATE = 1_000.0
+"""Faster wishes come to the same: held back for less than a millisecond is not held back."""
+
+
+class Wishes(msgspec.Struct, frozen=True, kw_only=True):
+    """How a client wants its stream slowed, as far as nothing is lost by it.
+
+    Attributes:
+        conflate: of state that piles up before it could be sent, only the newest.
+        max_rate: events per second at most, of each topic of quotes, books and open bars; 0 = as they come.
+    """
+
+    conflate: bool = False
+    max_rate: float = 0.0
+
+    def changed(self, *, conflate: bool | None, max_rate: float | None) -> "Wishes":
+        """Return these with what is not None changed; a rate above `MAX_RATE` is that.
+
+        Raises:
+            ValueError: the rate is none; the sentence is fit for the client.
+        """
+        rate = self.max_rate if max_rate is None else min(max_rate, MAX_RATE)
+        if math.isnan(rate) or (rate != 0 and rate < MIN_RATE):
+            msg = f"max_rate is events per second and topic: a number from {MIN_RATE:g} to {MAX_RATE:g}, or 0 for no limit"
+            raise ValueError(msg)
+        return Wishes(conflate=self.conflate if conflate is None else conflate, max_rate=rate)
+
+
 class Stream(msgspec.Struct, frozen=True, kw_only=True, tag="stream", tag_field="type"):
     """The first word on every stream.
 
@@ -57,6 +89,7 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True, tag="stream", tag_field=
         limits: what holds for this connection, by the contract's names.
         expires: when the token ends, or None without a token.
         ts_recv: our wall time.
+        wishes: what the client wished and gets.
     """
 
     at: str
@@ -65,6 +98,7 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True, tag="stream", tag_field=
     topics: tuple[str, ...]
     limits: dict[str, int]
     ts_recv: UnixNanos
+    wishes: Wishes = Wishes()
     expires: UnixNanos | None = None
 
 

@@ -5,6 +5,8 @@
 
 import enum
 import functools
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -146,31 +148,60 @@ LogEvent = (
 
 
 @functools.lru_cache(maxsize=65_536)
-def _topic(kind: TopicKind, instrument: InstrumentId | None, detail: Interval | int | None, scope: str | None) -> Topic:
-    if isinstance(detail, Interval):
-        return Topic(kind, instrument, interval=detail, scope=scope)
-    return Topic(kind, instrument, depth=detail, scope=scope)
+def _quote_topic(instrument: InstrumentId) -> Topic:
+    return Topic(TopicKind.QUOTE, instrument)
 
 
-def topic_of(event: LogEvent) -> Topic:
-    """Return the one topic that a logged event belongs to; equal events give the identical, cached object.
+@functools.lru_cache(maxsize=65_536)
+def _trade_topic(instrument: InstrumentId) -> Topic:
+    return Topic(TopicKind.TRADE, instrument)
+
+
+@functools.lru_cache(maxsize=65_536)
+def _book_topic(instrument: InstrumentId, depth: int | None) -> Topic:
+    return Topic(TopicKind.BOOK, instrument, depth=depth)
+
+
+@functools.lru_cache(maxsize=65_536)
+def _bar_topic(instrument: InstrumentId, interval: str) -> Topic:
+    return Topic(TopicKind.BAR, instrument, interval=Interval(interval))
+
+
+@functools.lru_cache(maxsize=4_096)
+def _scoped_topic(kind: TopicKind, scope: str) -> Topic:
+    return Topic(kind, scope=scope)
+
+
+def _quote_of(event: Quote | QuotePatch) -> Topic:
+    return _quote_topic(event.instrument)
+
+
+def _book_of(event: BookSnapshot | BookDelta) -> Topic:
+    return _book_topic(event.instrument, event.depth)
+
+
+_TOPIC_OF: Mapping[type, Callable[[Any], Topic]] = {
+    Quote: _quote_of,
+    QuotePatch: _quote_of,
+    Trade: lambda event: _trade_topic(event.instrument),
+    BookSnapshot: _book_of,
+    BookDelta: _book_of,
+    BookReplacement: lambda event: _book_topic(event.instrument, None),
+    Bar: lambda event: _bar_topic(event.instrument, event.interval),
+    OrderUpdate: lambda event: _scoped_topic(TopicKind.ORDER, event.account),
+    FeedStatus: lambda event: _scoped_topic(TopicKind.STATUS, event.feed),
+}
+"""Asked several times for every event, so it is a look-up by the exact class."""
+
+
+def topic_of(event: LogEvent | QuotePatch | BookReplacement) -> Topic:
+    """Return the one topic that an event belongs to, assembled or not; equal events give the identical, cached object.
 
     Raises:
         ValueError: never for events made by this package; a `Gap`, `Covered` or `TopicRefused` names its topics itself.
     """
-    match event:
-        case Quote():
-            return _topic(TopicKind.QUOTE, event.instrument, None, None)
-        case Trade():
-            return _topic(TopicKind.TRADE, event.instrument, None, None)
-        case BookSnapshot() | BookDelta():
-            return _topic(TopicKind.BOOK, event.instrument, event.depth, None)
-        case Bar():
-            return _topic(TopicKind.BAR, event.instrument, Interval(event.interval), None)
-        case OrderUpdate():
-            return _topic(TopicKind.ORDER, None, None, event.account)
-        case FeedStatus():
-            return _topic(TopicKind.STATUS, None, None, event.feed)
-        case Gap() | Covered() | Uncovered() | TopicRefused():
-            msg = f"{type(event).__name__} names its topics itself"
-            raise ValueError(msg)
+    find = _TOPIC_OF.get(type(event))
+    if find is None:
+        msg = f"{type(event).__name__} names its topics itself"
+        raise ValueError(msg)
+    return find(event)

@@ -1,7 +1,6 @@
-"""One HTTP client for a feed: whole answers (`fetch`) and open streams (`open`), with foreign errors translated.
+"""One HTTP client for a feed: whole answers (`fetch`), with foreign errors translated. Event streams have `exchange`.
 
-HTTP/1.1 only: an event stream on a connection of its own cannot be held up or taken down by another, and costs half the CPU
-of one on HTTP/2. No redirects (a credential would travel with them), no cookies, nothing from the environment: what is not
+No redirects (a credential would travel with them), no cookies, nothing from the environment: what is not
 in the settings does not happen. Answers come unencoded, so that a bound on bytes is a bound.
 """
 
@@ -91,19 +90,18 @@ class HttpClient:
             return Frame(data=body, ts_recv=now, status=answer.head.status, retry_after_seconds=away)
         raise TransportLost(f"{peer}: no whole answer within {FETCH_SECONDS:g} s")
 
-    async def open(self, request: HttpRequest, *more_headers: tuple[str, str]) -> Answer:
+    async def open(self, request: HttpRequest) -> Answer:
         """Send a request and return as soon as the answer's head is there; the caller sets the deadline and closes.
 
         Args:
             request: what to send.
-            more_headers: sent beside the request's own.
 
         Raises:
             TransportLost: no answer, or an encoded one; the sentence says why.
         """
         peer = peer_of(request)
         try:
-            response = await self._client.send(self._prepare(request, more_headers), stream=True)
+            response = await self._client.send(self._prepare(request), stream=True)
         except FOREIGN as error:
             raise lost(peer, error) from error
         finally:
@@ -114,8 +112,8 @@ class HttpClient:
             raise TransportLost(f"{peer}: an encoded answer, though we asked for none")
         return answer
 
-    def _prepare(self, request: HttpRequest, more_headers: tuple[tuple[str, str], ...]) -> httpx2.Request:
-        headers = [*request.headers, *more_headers]
+    def _prepare(self, request: HttpRequest) -> httpx2.Request:
+        headers = list(request.headers)
         url, extensions = request.url, {}
         if self.route.connect_to is not None:
             parts = urllib.parse.urlsplit(url)

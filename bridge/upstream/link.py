@@ -17,7 +17,7 @@ from bridge.errors import BridgeError, TransportLost, VendorProtocolError
 from bridge.model import Topic, UnixNanos
 from bridge.upstream.bell import Bell
 from bridge.upstream.contract import Connection, ConnectionStatistics, Connector
-from bridge.upstream.effects import Complaint, Effect, GiveUp, Say
+from bridge.upstream.effects import Complaint, Effect, Emit, GiveUp, Say
 from bridge.upstream.pace import Pace
 from bridge.upstream.session import Session
 from bridge.upstream.state import SessionState
@@ -225,6 +225,8 @@ class Link:
             if self.end is not None:
                 return
             match effect:
+                case Emit():  # first, for nearly every effect is one
+                    self._hear(self, effect)
                 case Say():
                     self._outbox.append(effect)
                     self._bell.ring()

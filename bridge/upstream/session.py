@@ -28,10 +28,10 @@ from bridge.dialects.contract import (
     VendorError,
 )
 from bridge.errors import VendorProtocolError
-from bridge.model import AccountId, Code, Topic, TopicKind, UpstreamEvent
+from bridge.model import AccountId, Code, MarketEvent, OrderUpdate, Topic, TopicKind, UpstreamEvent, topic_of
 from bridge.upstream.effects import Complaint, Confirmed, Declined, Doubted, Effect, Emit, Expiring, GiveUp, Say
 from bridge.upstream.state import SessionState, Turn, after
-from bridge.upstream.subject import subject_of
+from bridge.upstream.subject import MarketFact
 
 MALFORMED_IN_A_ROW = 20
 """So many malformed frames without a sound one between them: this is not the party we think it is; reconnect."""
@@ -179,7 +179,10 @@ class Session:
         except VendorProtocolError as error:
             return self.malformed(error)
         self.malformed_in_a_row = 0
-        return [effect for word in said for effect in self._follow(word)]
+        effects: list[Effect] = []
+        for word in said:
+            effects += self._event(word) if isinstance(word, MarketEvent) else self._follow(word)
+        return effects
 
     def malformed(self, error: VendorProtocolError) -> list[Effect]:
         """Count what could not be read; give up past `MALFORMED_IN_A_ROW`."""
@@ -212,17 +215,17 @@ class Session:
             case SubscriptionsLost(topics):
                 effects = self._lost(self._asked.topics if topics is None else topics)
             case _:
-                effects = self._event(word)
+                pass  # how the other party's own feeds are: ours are what we see of them
         return effects
 
-    def _event(self, event: UpstreamEvent) -> list[Effect]:
-        topic = subject_of(event)
-        if topic is not None and topic.kind is TopicKind.ORDER:
-            topic = Topic(TopicKind.ORDER, scope=self._account)
-        if topic is None or topic not in self._asked:
+    def _event(self, event: MarketFact) -> list[Effect]:
+        is_order = isinstance(event, OrderUpdate)
+        topic = Topic(TopicKind.ORDER, scope=self._account) if is_order else topic_of(event)
+        if topic not in self._asked:
             return []
         self._counters.events += 1
-        return [*(self._confirm((topic,)) if topic in self._pending else ()), Emit(event, topic)]
+        emit = Emit(event, topic)
+        return [*self._confirm((topic,)), emit] if topic in self._pending else [emit]
 
     def _opened_with(self) -> tuple[Topic, ...]:
         """What a greeting confirms: what the opening request carried; a subscribe sent later has an answer of its own."""

@@ -12,7 +12,7 @@ import trio
 from bridge.clock import Clock
 from bridge.dialects.contract import Frame, HttpRequest
 from bridge.errors import TransportLost, VendorProtocolError
-from bridge.upstream.answer import Answer
+from bridge.upstream.exchange import Exchange, exchange
 from bridge.upstream.http import HttpClient, peer_of
 from bridge.upstream.refusals import refusal
 from bridge.wire.sse import MAX_EVENT_BYTES, SseComment, SseMessage, SseParser
@@ -26,7 +26,12 @@ REFUSAL_BYTES = 16 * 1024
 COMMENTS_KEPT = 32
 """The newest comments that a connection remembers: some servers report losses in them."""
 
-_HEADERS = (("accept", "text/event-stream"), ("cache-control", "no-store"))
+_HEADERS = (
+    ("user-agent", "feedbridge"),
+    ("accept", "text/event-stream"),
+    ("accept-encoding", "identity"),
+    ("cache-control", "no-store"),
+)
 
 
 class SseConnector:
@@ -47,7 +52,7 @@ class SseConnector:
         """Open a stream; see `upstream.contract.Connector.connect`."""
         peer = peer_of(request)
         with trio.move_on_after(ANSWER_SECONDS):
-            answer = await self._client.open(request, *_HEADERS)
+            answer = await exchange(self._client.route, request, _HEADERS)
             try:
                 await self._check(request, answer)
             except BaseException:
@@ -60,7 +65,7 @@ class SseConnector:
         """Send one request; see `upstream.contract.Connector.fetch`."""
         return await self._client.fetch(request)
 
-    async def _check(self, request: HttpRequest, answer: Answer) -> None:
+    async def _check(self, request: HttpRequest, answer: Exchange) -> None:
         head = answer.head
         if head.status != 200:
             try:
@@ -84,7 +89,7 @@ class SseConnection:
     """
 
     def __init__(
-        self, answer: Answer, peer: str, clock: Clock, read_timeout_seconds: float, max_event_bytes: int
+        self, answer: Exchange, peer: str, clock: Clock, read_timeout_seconds: float, max_event_bytes: int
     ) -> None:
         self.last_event_id: str | None = None
         self.retry_seconds: float | None = None

@@ -5,24 +5,19 @@ from bridge.model import (
     BookDelta,
     BookReplacement,
     BookSnapshot,
+    MarketEvent,
     OrderUpdate,
     QuotePatch,
     Topic,
-    TopicKind,
     Trade,
     UpstreamEvent,
     topic_of,
 )
 
+MarketFact = QuotePatch | Trade | BookSnapshot | BookDelta | BookReplacement | Bar | OrderUpdate
+"""What of an `UpstreamEvent` is a `MarketEvent`."""
+
 
 def subject_of(event: UpstreamEvent) -> Topic | None:
     """Return the topic; None for what is not about one topic (a feed's status, coverage, refusals)."""
-    match event:
-        case Trade() | Bar() | OrderUpdate() | BookSnapshot() | BookDelta():
-            return topic_of(event)
-        case QuotePatch():
-            return Topic(TopicKind.QUOTE, event.instrument)
-        case BookReplacement():
-            return Topic(TopicKind.BOOK, event.instrument)
-        case _:
-            return None
+    return topic_of(event) if isinstance(event, MarketEvent) else None

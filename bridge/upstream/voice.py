@@ -34,7 +34,15 @@ class Voice:
 
     def emit(self, link: Link, effect: Emit) -> None:
         """A link says something: publish, hold or leave out."""
-        overlap = self._overlap if self._overlap is not None and effect.topic in self._overlap.topics else None
+        overlap = self._overlap
+        if overlap is None and link is self.speaking:
+            self._standing.publish(effect.event)
+        else:
+            self._emit_in_overlap(link, effect, overlap)
+
+    def _emit_in_overlap(self, link: Link, effect: Emit, overlap: Overlap | None) -> None:
+        if overlap is not None and effect.topic not in overlap.topics:
+            overlap = None
         if link is self.speaking:
             if overlap is None or self.incoming is not None:
                 self._standing.publish(effect.event)

@@ -16,6 +16,10 @@ MAX_EVENT_BYTES = 16 * 1024 * 1024
 """Bytes of one event's lines at most: a full book of 5,000 levels a side has about 0.5 MB, so this only stops a runaway."""
 
 _BOM = b"\xef\xbb\xbf"
+_NAMES_KEPT = 64
+_NAME_BYTES = 64
+"""Lines that name an event, as they came, remembered with the name: a sender has few, and says one with every event."""
+
 _RETRY_DIGITS = 12
 """A reconnection time of more digits (30 years in milliseconds) is nonsense and ignored like any that is not a number."""
 
@@ -61,6 +65,7 @@ class SseParser:
         self._after_cr = False
         self._partial: list[bytes] = []
         self._partial_bytes = 0
+        self._names: dict[bytes, str] = {}
         self._data: list[bytes] = []
         self._data_bytes = 0
         self._event = ""
@@ -75,18 +80,15 @@ class SseParser:
                 before is lost with it: reconnect from `last_event_id`.
         """
         out: list[SseMessage | SseComment] = []
-        room = self._max_bytes
+        names = self._names
         for line in self._lines(chunk):
             if not line:
                 self._dispatch(out)
-            elif self._data_bytes + len(line) > room:
-                raise self._too_big(line)
-            elif line[:5] == b"data:":
-                self._data.append(line[6:] if line[5:6] == b" " else line[5:])
-                self._data_bytes += len(line)
+            elif line in names:
+                self._event = names[line]
             else:
-                self._field(line, out)
-        if self._data_bytes + self._partial_bytes > room:
+                self._take(line, out)
+        if self._data_bytes + self._partial_bytes > self._max_bytes:
             raise self._too_big(b"".join(self._partial))
         return out
 
@@ -122,6 +124,16 @@ class SseParser:
         self._begun = True
         return chunk.removeprefix(_BOM)
 
+    def _take(self, line: bytes, out: list[SseMessage | SseComment]) -> None:
+        """Take in a line that ends no event."""
+        if self._data_bytes + len(line) > self._max_bytes:
+            raise self._too_big(line)
+        if line[:6] == b"data: ":
+            self._data.append(line[6:])
+            self._data_bytes += len(line)
+        else:
+            self._field(line, out)
+
     def _field(self, line: bytes, out: list[SseMessage | SseComment]) -> None:
         name, _, value = line.partition(b":")
         if value[:1] == b" ":
@@ -131,12 +143,14 @@ class SseParser:
                 out.append(SseComment(value.decode(errors="replace")))
             case b"event":
                 self._event = value.decode(errors="replace")
+                if len(self._names) < _NAMES_KEPT and len(line) <= _NAME_BYTES:
+                    self._names[line] = self._event
             case b"id" if b"\0" not in value:
                 self._id = value.decode(errors="replace")
             case b"retry" if value.isdigit() and len(value) <= _RETRY_DIGITS:
                 self._retry = self.retry_ms = int(value)
-            case b"data":  # without a colon: an empty data line
-                self._data.append(b"")
+            case b"data":
+                self._data.append(value)
                 self._data_bytes += len(line)
             case _:  # the standard: ignore what is not known
                 pass

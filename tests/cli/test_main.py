@@ -18,7 +18,7 @@ def told(capsys, *arguments):
 
 
 def test_the_commands_are_those_of_the_contract():
-    assert sorted(NAMES) == ["check", "demo", "serve", "simulate", "tail", "token"]
+    assert sorted(NAMES) == ["bench", "check", "demo", "serve", "simulate", "tail", "token"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,6 +9,7 @@ from bridge.errors import Unspeakable
 from bridge.hub.contract import Publication
 from bridge.hub.hub import Bound
 from bridge.model import BookDelta, BookLevel, BookSnapshot, InstrumentId, Topic, TopicRefused, Want, exact
+from bridge.wire.websocket import texts_of
 from tests.support.asgi import FEED, START, Bench
 
 PLAIN = EncoderOptions()
@@ -34,8 +35,9 @@ def published(bench: Bench) -> Publication:
 def test_messages_are_framed_as_their_transport_wants_them():
     messages = [Message(b'{"a":1}', "quote", "e-1"), Message(b"", comment="alive"), Message(b"{}")]
     assert framed(Transport.SSE, messages) == b'id: e-1\nevent: quote\ndata: {"a":1}\n\n: alive\n\ndata: {}\n\n'
-    assert framed(Transport.WEBSOCKET, messages) == b'{"a":1}\n{}\n'
-    assert texts(framed(Transport.WEBSOCKET, messages)) == [b'{"a":1}', b"{}"]
+    assert framed(Transport.WEBSOCKET, messages) == b'\x81\x07{"a":1}\x81\x02{}'
+    assert framed(Transport.POLLING, messages) == b'{"a":1}\n{}\n'
+    assert texts(framed(Transport.POLLING, messages)) == [b'{"a":1}', b"{}"]
     assert texts(b"") == []
 
 
@@ -48,7 +50,7 @@ async def test_bytes_are_made_once_for_all_who_share_them(autojump_clock):
     assert stream.cost(publication, bench.hub) == len(first)
     assert socket.encode(publication, bench.hub) != first
     assert (stream.statistics().encoded, socket.statistics().encoded) == (1, 1)
-    assert json.loads(texts(socket.encode(publication, bench.hub))[0])["price"] == "1.50"
+    assert json.loads(texts_of(socket.encode(publication, bench.hub))[0])["price"] == "1.50"
 
 
 async def test_one_codec_serves_all_with_the_same_options(autojump_clock):
@@ -99,7 +101,7 @@ async def test_where_books_are_said_whole_a_change_is_the_book_as_it_stands(auto
     bench.hub.publish(BookDelta(bids=(), asks=levels(("12", "4")), **common))
     first, second = (one for one in follower.take() if isinstance(one.event, BookDelta))
     one = codec(transport, "liquidity")
-    assert one.collapses(first.event) is whole
+    assert one.replaces_books is whole
     said = one.encode(first, bench.hub)
     assert one.encode(first, bench.hub) is said
     if whole:
@@ -108,5 +110,5 @@ async def test_where_books_are_said_whole_a_change_is_the_book_as_it_stands(auto
         assert [level["price"] for level in data["asks"]] == [11, 12], "as it stands now, not as it stood then"
         assert one.cost(second, bench.hub) == UNENCODED_COST_BYTES
     else:
-        data = json.loads(texts(said)[0])
+        data = json.loads(texts_of(said)[0])
         assert (data["type"], data["bids"], data["asks"]) == ("orderbook_update", [[10, 0]], [])

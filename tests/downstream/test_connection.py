@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from bridge.downstream.fanout import SLICE_BYTES
+from bridge.downstream.batch import SLICE_BYTES
 from bridge.model import BookDelta, BookLevel, BookSnapshot, InstrumentId, exact
 from tests.support.asgi import FEED, JWT, NOTHING_LEFT, Bench, Client, open_bench, sse, websocket, with_limits
 

@@ -150,6 +150,7 @@ async def test_nothing_at_a_path_is_404_and_a_wrong_method_405_in_the_canonical_
             ("DELETE", "/v1/poll", "GET, HEAD, OPTIONS"),
             ("GET", "/api/token/generate", "POST, OPTIONS"),
             ("POST", "/v1/stream", "GET, HEAD, OPTIONS"),
+            ("GET", "/v1/stream/any", "PATCH, OPTIONS"),
             ("POST", "/healthz", "GET, HEAD, OPTIONS"),
         ):
             answer = await asking.request(method, path)
@@ -243,6 +244,8 @@ async def test_preflight_says_what_may_be_asked():
         assert answer.headers["access-control-allow-origin"] == "https://app.example"
         assert answer.headers["access-control-allow-methods"] == "GET, HEAD, OPTIONS"
         assert "Authorization" in answer.headers["access-control-allow-headers"]
+        answer = await asking.options("/v1/stream/any", headers={"Origin": "https://app.example", **asks})
+        assert answer.headers["access-control-allow-methods"] == "PATCH, OPTIONS"
         answer = await asking.options("/v1/poll", headers={"Origin": "https://evil.example", **asks})
         assert answer.status_code == 403
 

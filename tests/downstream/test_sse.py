@@ -202,7 +202,7 @@ async def test_a_closing_house_says_goodbye_with_the_cursor_and_a_time_to_come_b
 
 
 async def test_a_slow_consumer_is_told_so_and_loses_nothing_when_it_returns_with_the_cursor(autojump_clock):
-    limits = with_limits(pending_bytes_per_connection=10_000, write_deadline_seconds=100)
+    limits = with_limits(slow_trades="goodbye", pending_bytes_per_connection=10_000, write_deadline_seconds=100)
     async with open_bench(limits=limits) as (bench, nursery):
         client = await sse(bench, nursery, "trade:BTC-USD").opened()
         bench.cover("trade:BTC-USD")

@@ -287,7 +287,7 @@ async def test_a_closing_house_closes_with_1012(autojump_clock):
 
 
 async def test_a_slow_consumer_is_closed_with_4408_and_a_cursor(autojump_clock):
-    limits = with_limits(pending_bytes_per_connection=10_000, write_deadline_seconds=100)
+    limits = with_limits(slow_trades="goodbye", pending_bytes_per_connection=10_000, write_deadline_seconds=100)
     async with open_bench(limits=limits) as (bench, nursery):
         bench.cover("trade:BTC-USD")
         client = websocket(bench, nursery)

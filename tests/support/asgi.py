@@ -39,6 +39,7 @@ from bridge.model import (
     TopicKind,
     TopicRefused,
     Trade,
+    Uncovered,
     UnixNanos,
     Want,
     exact,
@@ -211,6 +212,10 @@ class Bench:
         parsed = tuple(map(Topic.parse, topics))
         self.hub.publish(Covered(feed=feed, topics=parsed, ts_recv=self.clock()))
 
+    def uncover(self, *topics: str, feed: FeedName = FEED) -> None:
+        parsed = tuple(map(Topic.parse, topics))
+        self.hub.publish(Uncovered(feed=feed, topics=parsed, ts_recv=self.clock()))
+
     def cover_orders(self, account: str) -> None:
         feed = FeedName(account.partition("/")[0])
         topic = Topic(TopicKind.ORDER, scope=account)
@@ -295,7 +300,7 @@ class Bench:
         return client
 
     async def _serve(self, client: Client, exchange: Exchange, subprotocols: Sequence[str]) -> None:
-        scope = {"state": {"bridge.connection": client}, "subprotocols": list(subprotocols)}
+        scope = {"http_version": "1.1", "state": {"bridge.connection": client}, "subprotocols": list(subprotocols)}
         serve = serve_sse if exchange.request.endpoint.kind.value == "sse" else serve_websocket
         try:
             await serve(self.house, exchange, scope, client.receive, client.send)
@@ -324,6 +329,7 @@ async def open_bench(**settings: Any):
     async with trio.open_nursery() as nursery:
         bench = Bench(**settings)
         nursery.start_soon(bench.hub.run)
+        nursery.start_soon(bench.house.pump.run, bench.house.closing)
         yield bench, nursery
         nursery.cancel_scope.cancel()
 

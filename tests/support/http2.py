@@ -42,6 +42,7 @@ class Http2Client:
             )
         self.events: list[h2.events.Event] = []
         self.ended = False
+        self._turn = trio.Lock()
 
     async def start(self) -> None:
         """Send the preface."""
@@ -49,8 +50,9 @@ class Http2Client:
         await self.flush()
 
     async def flush(self) -> None:
-        """Send what is ready."""
-        await self.stream.send_all(self.connection.data_to_send())
+        """Send what is ready; any task may."""
+        async with self._turn:
+            await self.stream.send_all(self.connection.data_to_send())
 
     async def request(self, headers: Headers, *, body: bytes | None = None, end: bool = True) -> int:
         """Send a request; returns its stream id."""

@@ -29,13 +29,12 @@ from bridge.dialects.contract import (
     Unsubscribe,
 )
 from bridge.dialects.scalars import MALFORMED
-from bridge.model import Code, Goaway, Problem, Stream, Topic, UnixNanos, rfc3339
+from bridge.model import Code, Goaway, Problem, Stream, Topic, UnixNanos, Wishes, rfc3339
 
 MAX_REF = 200
 """Characters of a client's `ref`: enough for any topic or UUID, too few to make our answers a burden."""
 
-_WISHES = ("conflate", "max_rate")
-_NO_WISHES = "conflate and max_rate are not available yet; leave them out to get every event"
+_TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 _read_operation = msgspec.json.Decoder(ClientOperation).decode
 
@@ -68,8 +67,10 @@ class CanonicalConversation:
         """
         if self._transport is Transport.WEBSOCKET:
             return ()
-        _refuse_wishes(request)
-        return (Subscribe(topics=_read_subscribe(request), after=_read_after(request)),)
+        topics, after = _read_subscribe(request), _read_after(request)
+        conflate, max_rate = _read_conflate(request), _read_max_rate(request)
+        _check_wishes(conflate, max_rate)
+        return (Subscribe(topics=topics, after=after, conflate=conflate, max_rate=max_rate),)
 
     def receive(self, text: str | bytes) -> Sequence[Action]:
         """Read an operation.
@@ -89,13 +90,19 @@ class CanonicalConversation:
                 return (Reply(messages=(_ok("ping", ref),)),)
 
     def _subscribe(self, operation: SubscribeOperation) -> Subscribe:
-        if operation.conflate is not None or operation.max_rate is not None:
-            raise Refusal(Code.BAD_REQUEST, _NO_WISHES, ref=operation.ref)
+        _check_wishes(operation.conflate, operation.max_rate, operation.ref)
         if operation.after is not None and self._subscribed:
             message = "after is only for the first subscribe of a connection; open a new one to resume elsewhere"
             raise Refusal(Code.BAD_REQUEST, message, ref=operation.ref)
-        topics = read_topics(operation.topics, operation.ref)
-        return Subscribe(topics=topics, after=operation.after, ref=operation.ref)
+        only_wishes = self._subscribed and (operation.conflate is not None or operation.max_rate is not None)
+        nothing_new = only_wishes and not operation.topics
+        return Subscribe(
+            topics=() if nothing_new else read_topics(operation.topics, operation.ref),
+            after=operation.after,
+            ref=operation.ref,
+            conflate=operation.conflate,
+            max_rate=operation.max_rate,
+        )
 
     def greeting(self, now: UnixNanos) -> Sequence[Message]:
         """Nothing: a bridge's first word is `stream`."""
@@ -112,6 +119,8 @@ class CanonicalConversation:
                 verdict=stream.verdict.value,
                 topics=stream.topics,
                 limits=stream.limits,
+                conflate=stream.wishes.conflate or None,
+                max_rate=_rate(stream.wishes.max_rate or None),
                 expires=_time(stream.expires),
             ),
         )
@@ -121,7 +130,8 @@ class CanonicalConversation:
         self._subscribed = True
         if self._transport is Transport.SSE:
             return ()
-        return (_ok("subscribe", action.ref, topics=_spelled(topics), cursor=cursor),)
+        wishes = {"conflate": action.conflate, "max_rate": _rate(action.max_rate)}
+        return (_ok("subscribe", action.ref, topics=_spelled(topics), cursor=cursor, **wishes),)
 
     def unsubscribed(
         self,
@@ -191,14 +201,41 @@ def _read_after(request: Request) -> str | None:
     return request.headers.get("last-event-id") or next((text for text in request.query.get("after", ()) if text), None)
 
 
-def _refuse_wishes(request: Request) -> None:
-    """Say no to wishes that we cannot fulfil yet, rather than ignore them.
+def _read_conflate(request: Request) -> bool | None:
+    text = _last(request, "conflate")
+    if text is not None and text not in _TRUTH:
+        raise Refusal(Code.BAD_REQUEST, "conflate is true or false")
+    return None if text is None else _TRUTH[text]
+
+
+def _read_max_rate(request: Request) -> float | None:
+    text = _last(request, "max_rate")
+    try:
+        return None if text is None else float(text)
+    except ValueError as error:
+        raise Refusal(Code.BAD_REQUEST, "max_rate is a number of events per second and topic") from error
+
+
+def _last(request: Request, name: str) -> str | None:
+    values = request.query.get(name, ())
+    return values[-1] if values else None
+
+
+def _check_wishes(conflate: bool | None, max_rate: float | None, ref: str | None = None) -> None:  # noqa: FBT001 - as told
+    """Let pass what can be fulfilled.
 
     Raises:
-        Refusal: the request has one.
+        Refusal: the rate is none.
     """
-    if any(wish in request.query for wish in _WISHES):
-        raise Refusal(Code.BAD_REQUEST, _NO_WISHES)
+    try:
+        Wishes().changed(conflate=conflate, max_rate=max_rate)
+    except ValueError as error:
+        raise Refusal(Code.BAD_REQUEST, str(error), ref=ref) from error
+
+
+def _rate(rate: float | None) -> float | None:
+    """Spell whole numbers as such."""
+    return int(rate) if rate is not None and rate == int(rate) else rate
 
 
 def _operation(text: str | bytes) -> ClientOperation:

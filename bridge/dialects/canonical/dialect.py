@@ -85,6 +85,7 @@ PROFILE = Profile(
         inbound_messages_per_second=_MESSAGES_PER_SECOND,
     ),
     heartbeat_seconds={Transport.SSE: _HEARTBEAT_SECONDS, Transport.WEBSOCKET: _HEARTBEAT_SECONDS},
+    declares_gaps=True,
 )
 
 ENDPOINTS = (

@@ -41,12 +41,12 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, tag_field="op"):
 
 
 class SubscribeOperation(Operation, frozen=True, kw_only=True, tag="subscribe"):
-    """Add topics, all or nothing; `after` only in the connection's first."""
+    """Add topics, all or nothing; `after` only in the connection's first. The wishes hold for the whole connection."""
 
-    topics: tuple[str, ...]
+    topics: tuple[str, ...] = ()
     after: str | None = None
-    conflate: object = None
-    max_rate: object = None
+    conflate: bool | None = None
+    max_rate: float | None = None
 
 
 class UnsubscribeOperation(Operation, frozen=True, kw_only=True, tag="unsubscribe"):

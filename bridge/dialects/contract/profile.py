@@ -79,6 +79,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         heartbeat_seconds: how often its streams send a sign of life, by transport.
         replaces_books: transports on which a book is always sent whole (so an encoder gets `BookSnapshot`s only).
         partial_quotes: whether a quote message carries only the changed fields.
+        declares_gaps: whether it has a word for a hole; a client of one that has none is sent away rather than skipped ahead.
         default_depth: levels a side that a client gets without asking for a depth; None = all.
     """
 
@@ -87,6 +88,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_seconds: Mapping[Transport, float]
     replaces_books: frozenset[Transport] = frozenset()
     partial_quotes: bool = False
+    declares_gaps: bool = False
     default_depth: int | None = None
 
 

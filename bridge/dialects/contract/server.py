@@ -91,13 +91,15 @@ class Refusal(Exception):
 
 
 class Subscribe(msgspec.Struct, frozen=True, kw_only=True):
-    """Add topics, all or nothing.
+    """Add topics, all or nothing; without any, only the wishes change.
 
     Attributes:
         topics: canonical, as the client means them; `all:` not yet expanded, scopes not yet filled in.
         after: the cursor to resume from, as text; only in a connection's first; None = fresh.
         ref: the client's reference, echoed in the answer.
         answer: whatever the conversation wants back when it spells the outcome.
+        conflate: whether state that piles up is to be conflated; None = as before, at first not.
+        max_rate: events per second of each topic of state, within the bounds of `Wishes`; 0 = no limit; None = as before.
         orders: also the orders of the accounts that the caller holds, for parties that send them unasked: never refused (who
             holds none gets none), counted as nothing. `topics` may then be empty.
     """
@@ -106,6 +108,8 @@ class Subscribe(msgspec.Struct, frozen=True, kw_only=True):
     after: str | None = None
     ref: str | None = None
     answer: object = None
+    conflate: bool | None = None
+    max_rate: float | None = None
     orders: bool = False
 
 
@@ -258,7 +262,14 @@ class Conversation(Protocol):
         ...
 
     def subscribed(self, action: Subscribe, topics: Sequence[Topic], cursor: str, now: UnixNanos) -> Sequence[Message]:
-        """The answer to a WebSocket subscribe that was accepted; `topics` is what is served."""
+        """The answer to a WebSocket subscribe that was accepted.
+
+        Args:
+            action: as it was carried out: its wishes are those in force now, None where none is and none was asked for.
+            topics: what is served.
+            cursor: where the stream stands.
+            now: our wall time.
+        """
         ...
 
     def unsubscribed(

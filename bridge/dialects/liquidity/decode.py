@@ -60,7 +60,7 @@ class LiquidityDecoder:
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._ready = False
-        self._topics: dict[tuple[TopicKind, str], Topic] = {}
+        self._topics: dict[TopicKind, dict[str, Topic]] = {kind: {} for kind in TopicKind}
         self._read: Callable[[Frame], Said] = {
             Transport.SSE: self._sse,
             Transport.WEBSOCKET: self._websocket,
@@ -158,11 +158,11 @@ class LiquidityDecoder:
 
     def _origin(self, kind: TopicKind, symbol: str, frame: Frame) -> m.Origin | None:
         """Return whose fact it is, or None when nobody asked. Called for every message, so topics once found are kept."""
-        topic = self._topics.get((kind, symbol))
+        topic = self._topics[kind].get(symbol)
         if topic is None:
             topic = Topic(kind, self._asked.instrument(symbol))
             if topic in self._asked:
-                self._topics[kind, symbol] = topic
+                self._topics[kind][symbol] = topic
         if topic.instrument is None or topic not in self._asked:
             return None
         return m.Origin(topic.instrument, self._asked.feed, frame.ts_recv)

@@ -7,7 +7,7 @@ them, so a reader takes both.
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import NamedTuple, cast
+from typing import cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -34,7 +34,7 @@ SIDES = {"buy": Side.BUY, "sell": Side.SELL, "BUY": Side.BUY, "SELL": Side.SELL}
 """Trades have it in lower case, orders in upper case."""
 
 
-class Origin(NamedTuple):
+class Origin(msgspec.Struct, frozen=True, gc=False):
     """What an event has that its message does not say."""
 
     instrument: InstrumentId
@@ -218,7 +218,7 @@ class WsSnapshot(WsBook, frozen=True, kw_only=True, tag="orderbook_snapshot"):
     def event(self, origin: Origin) -> BookSnapshot:
         """Return the whole book."""
         bids, asks = _levels(self.bids, whole=True), _levels(self.asks, whole=True)
-        return BookSnapshot(**origin._asdict(), ts_event=self.time(), bids=bids, asks=asks)
+        return BookSnapshot(**msgspec.structs.asdict(origin), ts_event=self.time(), bids=bids, asks=asks)
 
 
 class WsUpdate(WsBook, frozen=True, kw_only=True, tag="orderbook_update"):
@@ -227,7 +227,7 @@ class WsUpdate(WsBook, frozen=True, kw_only=True, tag="orderbook_update"):
     def event(self, origin: Origin) -> BookDelta:
         """Return the change."""
         bids, asks = _levels(self.bids, whole=False), _levels(self.asks, whole=False)
-        return BookDelta(**origin._asdict(), ts_event=self.time(), bids=bids, asks=asks)
+        return BookDelta(**msgspec.structs.asdict(origin), ts_event=self.time(), bids=bids, asks=asks)
 
 
 class WsTrade(Stamped, frozen=True, kw_only=True, tag="trade"):

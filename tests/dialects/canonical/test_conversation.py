@@ -75,12 +75,40 @@ def test_query_parameters_that_are_not_ours_are_ignored():
         ({}, "subscribe"),
         ({"subscribe": [""]}, "subscribe"),
         ({"subscribe": ["quote:A,nonsense"]}, "nonsense"),
-        ({"subscribe": ["quote:A"], "conflate": ["1"]}, "not available yet"),
-        ({"subscribe": ["quote:A"], "max_rate": ["1"]}, "not available yet"),
+        ({"subscribe": ["quote:A"], "conflate": ["maybe"]}, "conflate"),
+        ({"subscribe": ["quote:A"], "max_rate": ["fast"]}, "max_rate"),
+        ({"subscribe": ["quote:A"], "max_rate": ["-1"]}, "max_rate"),
+        ({"subscribe": ["quote:A"], "max_rate": ["nan"]}, "max_rate"),
+        ({"subscribe": ["quote:A"], "max_rate": ["0.001"]}, "max_rate"),
     ],
 )
 def test_a_wrong_stream_request_says_what_is_wrong(query, word):
     assert word in refused(lambda: opened(**query)).message
+
+
+def test_a_stream_request_may_wish_to_be_slowed():
+    assert (opened(subscribe=["quote:A"]).conflate, opened(subscribe=["quote:A"]).max_rate) == (None, None)
+    for text, meant in (("true", True), ("1", True), ("false", False), ("0", False)):
+        assert opened(subscribe=["quote:A"], conflate=[text]).conflate is meant
+    assert opened(subscribe=["quote:A"], max_rate=["2.5"]).max_rate == 2.5
+
+
+def test_a_later_subscribe_may_be_nothing_but_a_wish():
+    talk = conversation()
+    (first,) = talk.receive('{"op":"subscribe","topics":["quote:A"],"conflate":true,"max_rate":3}')
+    assert (first.conflate, first.max_rate) == (True, 3)
+    answer = said(talk.subscribed(first, first.topics, "e-1", NOW))
+    assert (answer["conflate"], answer["max_rate"]) == (True, 3)
+    (wish,) = talk.receive('{"op":"subscribe","conflate":false}')
+    assert (wish.topics, wish.conflate, wish.max_rate) == ((), False, None)
+    assert said(talk.subscribed(wish, (), "e-1", NOW)) == {
+        "type": "ok",
+        "op": "subscribe",
+        "topics": [],
+        "cursor": "e-1",
+        "conflate": False,
+    }
+    assert refused(lambda: talk.receive('{"op":"subscribe","topics":[]}')).code is Code.BAD_REQUEST
 
 
 def test_a_websocket_opens_silently_and_subscribes_by_operations():
@@ -152,8 +180,9 @@ def test_renewal_is_answered_with_when_the_token_ends():
         ('{"op":"subscribe","topics":[],"ref":"r"}', "r"),
         ('{"op":"subscribe","topics":"quote:A","ref":"r"}', "r"),
         ('{"op":"subscribe","topics":["quote:A","nonsense"],"ref":"r"}', "r"),
-        ('{"op":"subscribe","topics":["quote:A"],"conflate":true,"ref":"r"}', "r"),
-        ('{"op":"subscribe","topics":["quote:A"],"max_rate":1,"ref":"r"}', "r"),
+        ('{"op":"subscribe","conflate":true,"ref":"r"}', "r"),
+        ('{"op":"subscribe","topics":["quote:A"],"conflate":"yes","ref":"r"}', "r"),
+        ('{"op":"subscribe","topics":["quote:A"],"max_rate":-1,"ref":"r"}', "r"),
         ('{"op":"unsubscribe","topics":["nonsense"],"ref":"r"}', "r"),
         ('{"op":"renew","ref":"r"}', "r"),
         ('{"op":"ping","ref":7}', None),

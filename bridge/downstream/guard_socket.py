@@ -1,0 +1,88 @@
+"""The guard's part 7: one socket with two writers, Hypercorn and the fan-out.
+
+Rule: what the kernel did not take of one write goes out before the first byte of the next, whoever writes next. Hypercorn's
+writes, under TLS too, arrive here as `send_all`; the fan-out's as `send_now`, which never waits. Who may call which, and
+when, is the seam's matter (`seam`).
+"""
+
+import os
+
+import trio
+
+
+class SharedSocket(trio.abc.HalfCloseableStream):
+    """A connection's stream to the kernel, in place of the `SocketStream` that was accepted.
+
+    Args:
+        stream: the accepted one.
+
+    Attributes:
+        rest: what is left of a write.
+        turn: whose turn it is among those of the fan-out that wait; Hypercorn's writes have a lock of their own.
+    """
+
+    __slots__ = ("_stream", "rest", "socket", "turn")
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self._stream = stream
+        self.socket = stream.socket
+        self.rest: bytes | memoryview = b""
+        self.turn = trio.Lock()
+
+    def __repr__(self) -> str:
+        return f"<SharedSocket {len(self.rest)} bytes left over>"
+
+    def send_now(self, data: bytes) -> bool:
+        """Write what the kernel takes at once and keep the rest; only while there is none. Return whether all went.
+
+        Raises:
+            BrokenResourceError: the peer is gone, or we have closed.
+        """
+        try:
+            taken = os.write(self.socket.fileno(), data)
+        except BlockingIOError:
+            taken = 0
+        except OSError as error:
+            raise trio.BrokenResourceError from error
+        if taken == len(data):
+            return True
+        self.rest = memoryview(data)[taken:]
+        return False
+
+    async def send_some(self) -> None:
+        """Write some of the rest, waiting until the kernel takes any.
+
+        Raises:
+            BrokenResourceError: the peer is gone.
+            ClosedResourceError: we have closed.
+        """
+        if not self.rest:
+            await trio.lowlevel.checkpoint()
+            return
+        await trio.lowlevel.wait_writable(self.socket)
+        rest, self.rest = self.rest, b""
+        self.send_now(rest)  # type: ignore[arg-type]  # os.write takes any buffer
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Write the rest, then this."""
+        while self.rest:
+            await self.send_some()
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until the kernel takes something."""
+        await self._stream.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        """Write the rest, then end our direction."""
+        while self.rest:
+            await self.send_some()
+        await self._stream.send_eof()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        """Read what has come."""
+        return await self._stream.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        """Close; what is left over is lost."""
+        await self._stream.aclose()

@@ -1,0 +1,27 @@
+"""The direct way out of a WebSocket. What it is given are frames already: a server's are the same for all its clients."""
+
+import trio
+
+from bridge.downstream.outlet import Surroundings
+from bridge.downstream.outlet_asgi import WebSocketOutlet
+from bridge.downstream.outlet_direct import DirectOutlet
+from bridge.downstream.seam import WebSocketPath
+
+
+class FrameOutlet(DirectOutlet):
+    """A WebSocket.
+
+    Args:
+        path: the way to its socket.
+        asgi: how it was opened, and how it ends.
+        around: what it lives in.
+    """
+
+    def __init__(self, path: WebSocketPath, asgi: WebSocketOutlet, around: Surroundings) -> None:
+        super().__init__(path.socket, asgi, around)
+        self._path = path
+
+    def _push(self) -> bool:
+        if not self._path.open:  # a close frame is the last of its direction (RFC 6455 §5.5.1)
+            raise trio.BrokenResourceError
+        return super()._push()

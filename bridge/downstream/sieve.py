@@ -1,0 +1,30 @@
+"""What need not be written of what is pending: changes of a book that is said whole anyway, and topics that were left."""
+
+from bridge.hub.contract import Publication
+from bridge.model import BookDelta, BookSnapshot, Covered, FeedStatus, Gap, Topic, TopicRefused, Uncovered, topic_of
+
+
+def newest_books(pending: list[Publication]) -> list[Publication]:
+    """Leave out all but the newest change of a book that is said whole anyway."""
+    newest: dict[Topic, int] = {}
+    for place, publication in enumerate(pending):
+        if isinstance(publication.event, BookDelta | BookSnapshot):
+            newest[topic_of(publication.event)] = place
+    return [
+        publication
+        for place, publication in enumerate(pending)
+        if not isinstance(publication.event, BookDelta) or newest[topic_of(publication.event)] == place
+    ]
+
+
+def belongs(publication: Publication, topics: frozenset[Topic]) -> bool:
+    """Whether a publication is of these topics alone."""
+    match publication.event:
+        case TopicRefused(topic=topic):
+            return topic in topics
+        case Gap(topics=touched):
+            return topics.issuperset(touched)
+        case Covered() | Uncovered() | FeedStatus():
+            return False
+        case event:
+            return topic_of(event) in topics
