@@ -207,9 +207,15 @@ class StreamWriter:
             self._set_blocked(blocked=True)
 
     def _decide_on_batch(self, subscription: Subscription) -> None:
-        pending = self._taken or self._take(subscription)
+        pending = self._taken
         if not pending:
-            return
+            pending = subscription.take()
+            if subscription.lagging:
+                self._look_again(subscription.due_at)
+            if self._ways.codec.replaces_books:
+                pending = newest_books(pending)
+            if not pending:
+                return
         assert self._batcher is not None  # noqa: S101 - no step is made before `begin`
         batch = self._batcher.join(pending)
         used = batch.used
@@ -222,14 +228,11 @@ class StreamWriter:
         if batch.refused is not None:
             self._ways.refused(batch.refused)
 
-    def _take(self, subscription: Subscription) -> list[Publication]:
-        pending = subscription.take()
-        due_at = subscription.due_at
+    def _look_again(self, due_at: float) -> None:
         if due_at < self._due_at:
             self._due_at = due_at
             at = max(due_at, trio.current_time() + SOON_SECONDS)
             self._alarms["due"] = self._ways.pump.at(at, self._due)
-        return newest_books(pending) if self._ways.codec.replaces_books else pending
 
     def _due(self, now: float) -> None:
         """Look again: what was held back may go."""

@@ -36,8 +36,7 @@ class DirectOutlet:
 
     def try_write(self, data: bytes) -> bool:
         """See `Outlet`."""
-        self._kept = data
-        if self._push():
+        if self._write(data):
             return True
         self._around.start(self._finish)
         return False
@@ -46,12 +45,19 @@ class DirectOutlet:
         """See `Outlet`."""
         await self._asgi.close(code)
 
-    def _push(self) -> bool:
-        """Write what is kept as far as it goes; return whether all has gone."""
+    def _write(self, data: bytes) -> bool:
+        """Write as far as it goes, keep what the socket was not free for, and return whether all has gone."""
         if self._socket.busy:
+            self._kept = data
             return False
+        return self._socket.send(data)
+
+    def _push(self) -> bool:
+        """Go on with what is kept; return whether all has gone."""
         data, self._kept = self._kept, b""
-        return not data or self._socket.send(data)
+        if data:
+            return self._write(data)
+        return not self._socket.busy
 
     async def _finish(self) -> None:
         while not self._push():

@@ -24,19 +24,17 @@ class Http2Outlet(DirectOutlet):
         super().__init__(path.socket, asgi, around)
         self._path = path
 
-    def _push(self) -> bool:
+    def _write(self, data: bytes) -> bool:
         if self._socket.busy:
+            self._kept = data
             return False
-        data, room = self._kept, self._path.room()
+        room = self._path.room()
         if len(data) <= room:  # nearly always
-            self._kept = b""
-            if data:
-                self._path.add(data)
-                return self._path.send()
-            return True
-        return self._push_frames(data, room)
+            self._path.add(data)
+            return self._path.send()
+        return self._write_frames(data, room)
 
-    def _push_frames(self, data: bytes, room: int) -> bool:
+    def _write_frames(self, data: bytes, room: int) -> bool:
         at = 0
         while at < len(data) and room:
             self._path.add(data[at : at + room])

@@ -21,7 +21,7 @@ class FrameOutlet(DirectOutlet):
         super().__init__(path.socket, asgi, around)
         self._path = path
 
-    def _push(self) -> bool:
+    def _write(self, data: bytes) -> bool:
         if not self._path.open:  # a close frame is the last of its direction (RFC 6455 §5.5.1)
             raise trio.BrokenResourceError
-        return super()._push()
+        return super()._write(data)

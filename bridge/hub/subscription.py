@@ -168,7 +168,14 @@ class Subscription:
         """
         self._woken = False
         if self._handout is None:
-            return self._present()
+            if self._backlog is not None:
+                return self._present()
+            taken = self._pending  # nearly always
+            self._pending = []
+            self._weighed = self._weighed_bytes = self._look_at = 0
+            if taken:
+                self._passed = taken[-1].offset
+            return taken
         past = self._past(self._handout)
         if self._handout is None:
             return past + self._present()
@@ -220,6 +227,12 @@ class Subscription:
     def _look(self) -> None:
         """Wake who serves it, and from time to time weigh what is pending: past the bound it lags."""
         pending = self._pending
+        if self._stride and not self._look_at:  # the first since it was taken
+            self._look_at = self._stride
+            if not self._woken:
+                self._woken = True
+                self.bound.wake()
+            return
         if len(pending) - self._weighed > self._stride:
             self._weighed_bytes += sum(map(self.bound.cost, pending[self._weighed :]))
             self._weighed = len(pending)
