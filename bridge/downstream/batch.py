@@ -17,6 +17,10 @@ SLICE_BYTES: Final = 65_536
 """Bytes of one write: a backlog leaves in pieces, so that no client's holds up the others', and a goodbye comes soon."""
 
 
+SLICE_PUBLICATIONS: Final = 200
+"""About as many trades as make a slice: what comes behind is not looked at, or a long backlog would be gone through each time."""
+
+
 class Batch(NamedTuple):
     """The first of some publications, ready to write.
 
@@ -51,6 +55,8 @@ class Batcher:
 
     def join(self, publications: list[Publication]) -> Batch:
         """Return at most about `SLICE_BYTES` of these, of which there is at least one."""
+        if len(publications) > SLICE_PUBLICATIONS:
+            publications = publications[:SLICE_PUBLICATIONS]
         if publications == self._known:
             return self._batch
         batch = self._join_all(publications) or self._join_some(publications)

@@ -97,8 +97,15 @@ class Codec:
             known = publication.encoded[self.key] = self._make(publication, hub)
         return known
 
-    def cost(self, publication: Publication, hub: Hub) -> int:
-        """Return how many bytes it is while it waits for a slow client."""
+    def cost(self, publications: Sequence[Publication], hub: Hub) -> int:
+        """Return how many bytes they are while they wait for a slow client."""
+        key = self.key
+        try:
+            return sum([len(publication.encoded[key]) for publication in publications])  # nearly always
+        except KeyError:
+            return sum(self._cost(publication, hub) for publication in publications)
+
+    def _cost(self, publication: Publication, hub: Hub) -> int:
         known = publication.encoded.get(self.key)
         if known is not None:
             return len(known)

@@ -13,6 +13,7 @@ slow consumers are its matter. Ending is a flag that the next step sees; the goo
 import math
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 import trio
@@ -106,7 +107,7 @@ class StreamWriter:
     def pending_bytes(self) -> int:
         """What waits to be written."""
         hub, codec = self._ways.hub, self._ways.codec
-        taken = sum(codec.cost(publication, hub) for publication in self._taken)
+        taken = codec.cost(self._taken, hub)
         kept = 0 if self._outlet is None else self._outlet.kept_bytes
         return self._said_bytes + kept + taken + (self.subscription.pending_bytes if self.subscription else 0)
 
@@ -114,7 +115,7 @@ class StreamWriter:
         """Return the bound that this stream's subscription is opened with."""
         ways, hub, codec = self._ways, self._ways.hub, self._ways.codec
         most = ways.pending_bytes or sys.maxsize
-        return Bound(most, cost=lambda one: codec.cost(one, hub), wake=self.wake, skips=ways.skips)
+        return Bound(most, cost=partial(codec.cost, hub=hub), wake=self.wake, skips=ways.skips)
 
     def begin(self, outlet: Outlet) -> None:
         """Write from now on."""

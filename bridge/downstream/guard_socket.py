@@ -3,11 +3,20 @@
 Rule: what the kernel did not take of one write goes out before the first byte of the next, whoever writes next. Hypercorn's
 writes, under TLS too, arrive here as `send_all`; the fan-out's as `send_now`, which never waits. Who may call which, and
 when, is the seam's matter (`seam`).
+
+The kernel would take megabytes for a peer that does not read, and what it has taken can neither be conflated nor be left out
+any more. So it is told to take little more than what is under way.
 """
 
+import contextlib
 import os
+import socket
+from typing import Final
 
 import trio
+
+UNSENT_BYTES: Final = 131_072
+"""What the kernel takes beyond what the peer has room for: two slices of a backlog, so that a fast peer never waits for us."""
 
 
 class SharedSocket(trio.abc.HalfCloseableStream):
@@ -28,6 +37,8 @@ class SharedSocket(trio.abc.HalfCloseableStream):
         self.socket = stream.socket
         self.rest: bytes | memoryview = b""
         self.turn = trio.Lock()
+        with contextlib.suppress(OSError, AttributeError):  # not every system has it
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
     def __repr__(self) -> str:
         return f"<SharedSocket {len(self.rest)} bytes left over>"

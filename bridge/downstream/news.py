@@ -64,7 +64,7 @@ class Listener:
     def __init__(self, hub: Hub, wants: Sequence[Want]) -> None:
         self.refused: list[TopicRefused] = []
         self._wake = trio.Event()
-        self._subscription = hub.open(wants, None, Bound(pending_bytes=sys.maxsize, cost=lambda _: 1, wake=self.wake))
+        self._subscription = hub.open(wants, None, Bound(pending_bytes=sys.maxsize, cost=len, wake=self.wake))
         self._take()
 
     def wake(self) -> None:

@@ -3,9 +3,12 @@
 Theory of operation. A stream that has something to write puts itself on the ready list. A round takes the list as it is and
 lets each stream make one write that never waits; every `WRITES_A_TURN` writes the rest of the program gets its turn. What is
 published meanwhile piles up and goes with the next round, joined: that is the batching. So an idle bridge answers at once, a
-busy one batches more, and no timer decides. A turn's writes are first all decided on and then made one right after the other:
-so a reader on this machine (a proxy beside us, as a rule) stays awake between them, and waking it is a write's largest cost.
-A stream whose peer does not keep up leaves the list until there is room again.
+busy one batches more, and no timer decides. When the others' turn was long, the pump's is as long: else reading events would
+leave ever less time for writing them, and a vendor that is too fast would never be slowed down.
+
+A turn's writes are first all decided on and then made one right after the other: so a reader on this machine (a proxy beside
+us, as a rule) stays awake between them, and waking it is a write's largest cost. A stream whose peer does not keep up leaves
+the list until there is room again.
 
 It also keeps the streams' alarms (heartbeats, ends of tokens, held-back events), and tells all of them when the house closes.
 """
@@ -24,6 +27,11 @@ from bridge.model import Code
 
 WRITES_A_TURN: Final = 200
 """About a millisecond of writing: as long as anything else waits for us."""
+
+
+LONG_TURN_SECONDS: Final = 0.01
+LONGEST_TURN_SECONDS: Final = 0.05
+"""From when on the pump makes up for what others took, and how long it may do so."""
 
 
 class Pumped(Protocol):
@@ -66,6 +74,7 @@ class Pump:
         self._alarms = Alarms()
         self._batchers: dict[tuple[Codec, Frame], Batcher] = {}
         self._bell = trio.Event()
+        self._turn_until = 0.0
 
     def __repr__(self) -> str:
         return f"<Pump {len(self.streams)} streams, {len(self._ready)} ready, {len(self._alarms)} alarms>"
@@ -98,7 +107,7 @@ class Pump:
                 ready, self._ready = self._ready, []
                 await self._round(ready)
                 if self._ready:
-                    await trio.lowlevel.checkpoint()
+                    await self._give_way()
 
     async def _sleep(self) -> float:
         """Return the time, once something is to be done: not an instant before the alarm that ended the sleep."""
@@ -112,8 +121,17 @@ class Pump:
     async def _round(self, ready: list[Pumped]) -> None:
         for start in range(0, len(ready), WRITES_A_TURN):
             if start:
-                await trio.lowlevel.checkpoint()
+                await self._give_way()
             self._turn(ready[start : start + WRITES_A_TURN], trio.current_time())
+
+    async def _give_way(self) -> None:
+        """Let all others have their turn; not before we have written for as long as they took, if that was long."""
+        now = trio.current_time()
+        if now >= self._turn_until:
+            await trio.lowlevel.checkpoint()
+            back = trio.current_time()
+            taken = back - now
+            self._turn_until = back + (min(taken, LONGEST_TURN_SECONDS) if taken > LONG_TURN_SECONDS else 0.0)
 
     def _turn(self, streams: Sequence[Pumped], now: float) -> None:
         """Let each of these make its write: first all are decided on, then all are made."""

@@ -12,7 +12,7 @@ would have replaced it; what is no longer vouched for was taken out by `lose`), 
 """
 
 import math
-from collections.abc import Callable, Collection, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from typing import Protocol
 
 from bridge.hub.contract import Publication
@@ -21,17 +21,18 @@ from bridge.hub.holes import Hole, LagCounts
 from bridge.hub.pace import Pace
 from bridge.hub.policy import Policy, Rule, concerns
 from bridge.hub.runs import Books, Run
-from bridge.model import Bar, Topic, UnixNanos, Want
+from bridge.model import Bar, Topic, Trade, UnixNanos, Want
 
 BOUNDED_SHARE = 7 / 8
 """Of the bound, for what may be declared missing: the rest is for orders and gaps, which may not."""
 
-Cost = Callable[[Publication], int]
+Cost = Callable[[Sequence[Publication]], int]
 
 _HOLE = "hole"
 """Its key; state has wants or tuples, and the log's events have numbers."""
 
-Entry = Publication | Run | Hole
+Entry = Publication | list[Publication] | Run | Hole
+"""A list is of trades in a row, none of which will be replaced."""
 
 
 class Source(Books, Protocol):
@@ -56,7 +57,7 @@ class Backlog:
 
     Args:
         source: the hub.
-        cost: how many bytes a publication will be.
+        cost: how many bytes publications will be.
         limits: bytes of the log's events at most: of the bounded classes, and of all.
         counts: where what is folded and left out is counted.
 
@@ -84,7 +85,7 @@ class Backlog:
     @property
     def pending_bytes(self) -> int:
         """What is held, by its cost: counted when asked."""
-        return sum(map(self._cost, self._publications()))
+        return self._cost(list(self._publications()))
 
     def offer(self, publication: Publication) -> bool:
         """Take in one more by its rule; False = it must not be lost and there is no room for it."""
@@ -97,6 +98,10 @@ class Backlog:
                 return self._bounded(publication, policy)
             case Rule.KEPT:
                 return self._log(publication, self._all_bytes)
+
+    def extend(self, publications: Sequence[Publication]) -> bool:
+        """Take in several, as `offer` does with each."""
+        return self._trades(publications) or all(map(self.offer, publications))
 
     def ready(self, publication: Publication, now: float) -> bool:
         """Whether what was just taken in may leave now; if not, `due_at` says when."""
@@ -124,6 +129,8 @@ class Backlog:
         for key, entry in entries.items():
             if isinstance(entry, Hole):
                 taken.append(self._gap(entry, taken[-1].offset if taken else passed))
+            elif isinstance(entry, list):
+                taken += entry
             elif self._held_back(key, entry, now):
                 self._entries[key] = entry
             elif (said := entry.said(self._source) if isinstance(entry, Run) else entry) is not None:
@@ -140,14 +147,23 @@ class Backlog:
             if isinstance(entry, Hole):
                 entry.forget(topics)
                 gone = not entry.topics
+            elif isinstance(entry, list):
+                gone = self._remove_trades(entry, topics)
             else:
                 gone = concerns(entry.policy, entry.event if isinstance(entry, Publication) else None, topics)
             if gone:
                 del self._entries[key]
                 if isinstance(key, int) and isinstance(entry, Publication):
-                    self._log_bytes -= self._cost(entry)
+                    self._log_bytes -= self._cost((entry,))
                 elif self.pace is not None:
                     self.pace.forget(key)
+
+    def _remove_trades(self, trades: list[Publication], topics: Collection[Topic]) -> bool:
+        """Take those of these topics out, and return whether nothing is left."""
+        before = self._cost(trades)
+        trades[:] = [one for one in trades if not concerns(one.policy, one.event, topics)]
+        self._log_bytes -= before - self._cost(trades)
+        return not trades
 
     def lose(self, want: Want) -> None:
         """A topic's state is no longer vouched for: what is pending of it is not said any more."""
@@ -172,14 +188,27 @@ class Backlog:
             return True
         if self._bounded_bytes == self._all_bytes or policy.want is None:
             return False
-        hole = self._entries.setdefault(_HOLE, Hole())
-        if isinstance(hole, Hole):
-            hole.add(policy.want.topic, publication)
+        hole = self._entries.get(_HOLE)
+        if not isinstance(hole, Hole):
+            hole = self._entries[_HOLE] = Hole()
+        hole.add(policy.want.topic, publication)
         self._counts.missed += 1
         return True
 
+    def _trades(self, publications: Sequence[Publication]) -> bool:
+        """Take them in as one entry if they are trades, which is cheap, and have room; say whether they were taken in."""
+        if _HOLE in self._entries or {type(publication.event) for publication in publications} != {Trade}:
+            return False
+        size = self._log_bytes + self._cost(publications)
+        if size > self._bounded_bytes:
+            return False
+        self._log_bytes = size
+        self._serial += 1
+        self._entries[self._serial] = list(publications)
+        return True
+
     def _log(self, publication: Publication, limit: int) -> bool:
-        size = self._log_bytes + self._cost(publication)
+        size = self._log_bytes + self._cost((publication,))
         if size > limit:
             return False
         self._log_bytes = size
@@ -218,5 +247,7 @@ class Backlog:
         for entry in self._entries.values():
             if isinstance(entry, Publication):
                 yield entry
+            elif isinstance(entry, list):
+                yield from entry
             elif isinstance(entry, Run):
                 yield from entry.parts()

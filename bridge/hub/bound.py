@@ -1,6 +1,6 @@
 """What a subscriber may have pending, and who is told when something is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -18,14 +18,14 @@ class Bound(msgspec.Struct, frozen=True):
 
     Attributes:
         pending_bytes: of the log's events at most; what a join hands out at once is not counted, and state cannot grow.
-        cost: how many bytes a publication will be for this subscriber.
+        cost: how many bytes publications will be for this subscriber.
         wake: called without awaiting when there is something to `take` or `due_at` comes nearer, at most once until the next
             `take`; and when the bound is passed.
         skips: whether trades and final bars that have no room are declared missing by a `gap`; False = they overflow.
     """
 
     pending_bytes: int
-    cost: Callable[[Publication], int]
+    cost: Callable[[Sequence[Publication]], int]
     wake: Callable[[], None]
     skips: bool = False
 

@@ -4,7 +4,7 @@ It may be long (everything that history keeps), so it is never copied at once: i
 same places for everyone, so that those who read the same past also share the bytes joined of it.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from bridge.hub.contract import Publication
 from bridge.hub.policy import concerns
@@ -35,11 +35,11 @@ class Handout:
     def __len__(self) -> int:
         return len(self._lead) + self._stop - self._at
 
-    def pending_bytes(self, cost: Callable[[Publication], int]) -> int:
+    def pending_bytes(self, cost: Callable[[Sequence[Publication]], int]) -> int:
         """Estimate what is left, taking every event for as large as the next one."""
         if not len(self):
             return 0
-        return len(self) * cost(self._lead[0] if self._lead else self._shared[self._at])
+        return len(self) * cost((self._lead[0] if self._lead else self._shared[self._at],))
 
     def take(self) -> list[Publication]:
         """Return the next piece, and owe it no longer; it is empty only when nothing of it is wanted any more."""

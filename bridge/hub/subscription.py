@@ -1,8 +1,9 @@
 """One subscriber's place at the hub: what it wants, what is pending for it, and the bound on that.
 
-Theory of operation. While the subscriber keeps up, an offer is one append, and what is pending is weighed only every so
-often. Once it does not (`blocked`, past the bound) or does not want to (`wishes`), what is pending moves into a `Backlog`,
-which treats every class of event by its policy, and stays there until it has been taken.
+Theory of operation. An offer is one append, and what is pending is weighed only every so often. Once the subscriber does
+not keep up (`blocked`, past the bound) or does not want to (`wishes`), what is pending moves into a `Backlog`, which treats
+every class of event by its policy, and stays there until it has been taken. That too is done only every so often, because
+those who do not read must not cost those who do; for a wish it is done at once.
 
 Rule: overflow is decided here and nowhere else. Once something that may not be lost has no room, nothing more is taken in,
 `overflowed` says so, and what was pending may still be taken; whoever serves the subscriber then says goodbye with `position`.
@@ -10,35 +11,21 @@ Rule: overflow is decided here and nowhere else. Once something that may not be 
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
 
 import trio
 
-from bridge.hub.backlog import Backlog, Source
+from bridge.hub.backlog import Backlog
 from bridge.hub.bound import Bound
 from bridge.hub.contract import Publication
 from bridge.hub.cursor import Cursor
 from bridge.hub.handout import Handout
 from bridge.hub.holes import LagCounts
+from bridge.hub.keeper import Keeper
 from bridge.hub.pace import Pace
 from bridge.hub.policy import concerns
 from bridge.model import FeedName, InstrumentId, Topic, TopicKind, Verdict, Want, Wishes
 
-
-class Keeper(Source, Protocol):
-    """Whose index the subscription stands in: the hub."""
-
-    def admit(self, subscription: "Subscription", wants: Sequence[Want]) -> None:
-        """Enter it for more wants, freshly: what state they have becomes pending."""
-        ...
-
-    def dismiss(self, subscription: "Subscription", wants: Sequence[Want]) -> None:
-        """Take it out of the index for these wants and let go of the interest."""
-        ...
-
-    def forget(self, subscription: "Subscription") -> None:
-        """It is closed."""
-        ...
+_NO_WISHES = Wishes()
 
 
 class Subscription:
@@ -110,7 +97,7 @@ class Subscription:
         """What is pending, by the bound's cost: weighed when asked, of a join's log events estimated."""
         cost = self.bound.cost
         handout = 0 if self._handout is None else self._handout.pending_bytes(cost)
-        return handout + sum(map(cost, self._pending)) + (self._backlog.pending_bytes if self._backlog else 0)
+        return handout + cost(self._pending) + (self._backlog.pending_bytes if self._backlog else 0)
 
     @property
     def blocked(self) -> bool:
@@ -119,6 +106,8 @@ class Subscription:
 
     @blocked.setter
     def blocked(self, blocked: bool) -> None:
+        if self._blocked and self._pending:
+            self._absorbed()
         self._blocked = blocked
         self.lagging = self._must_lag()
 
@@ -168,7 +157,7 @@ class Subscription:
         """
         self._woken = False
         if self._handout is None:
-            if self._backlog is not None:
+            if self.lagging:
                 return self._present()
             taken = self._pending  # nearly always
             self._pending = []
@@ -210,10 +199,7 @@ class Subscription:
             self._wake()
 
     def offer(self, publication: Publication) -> None:
-        """Take in a publication, by its policy while it lags; or notice that the bound is passed."""
-        if self.lagging:
-            self._hold(publication)
-            return
+        """Take in a publication; from time to time by its policy, if it lags, or notice that the bound is passed."""
         pending = self._pending
         pending.append(publication)
         if len(pending) > self._look_at:
@@ -221,12 +207,15 @@ class Subscription:
 
     def lose(self, want: Want) -> None:
         """A topic's state is not vouched for any more."""
-        if self._backlog is not None:
-            self._backlog.lose(want)
+        if self.lagging:
+            self._absorbed().lose(want)
 
     def _look(self) -> None:
-        """Wake who serves it, and from time to time weigh what is pending: past the bound it lags."""
+        """Wake who serves it, and from time to time see to what is pending: past the bound it lags."""
         pending = self._pending
+        if self.lagging and (self.overflowed or len(pending) > self._stride or self.wishes != _NO_WISHES):
+            self._hold(pending)
+            return
         if self._stride and not self._look_at:  # the first since it was taken
             self._look_at = self._stride
             if not self._woken:
@@ -234,7 +223,7 @@ class Subscription:
                 self.bound.wake()
             return
         if len(pending) - self._weighed > self._stride:
-            self._weighed_bytes += sum(map(self.bound.cost, pending[self._weighed :]))
+            self._weighed_bytes += self.bound.cost(pending[self._weighed :])
             self._weighed = len(pending)
         self._look_at = self._weighed + self._stride
         self._wake()
@@ -242,17 +231,14 @@ class Subscription:
             self.lagging = True
             self._absorbed()
 
-    def _hold(self, publication: Publication) -> None:
-        if self.overflowed:
-            return
+    def _hold(self, pending: Sequence[Publication]) -> None:
+        """Hold what is pending to the policies, and wake who serves it if something may leave now."""
         backlog = self._absorbed()
-        if not backlog.offer(publication):
-            self._overflow(backlog)
-        elif backlog.pace is None:
+        if backlog.pace is None:
             self._wake()
         else:
-            was_due_at = backlog.due_at
-            if backlog.ready(publication, trio.current_time()) or backlog.due_at < was_due_at:
+            now, was_due_at = trio.current_time(), backlog.due_at
+            if any(backlog.ready(one, now) for one in pending) or backlog.due_at < was_due_at:
                 self._wake()
 
     def _absorbed(self) -> Backlog:
@@ -265,7 +251,7 @@ class Subscription:
         if self._pending:
             pending = self._pending
             self._empty()
-            if not all(map(backlog.offer, pending)):
+            if not (self.overflowed or backlog.extend(pending)):
                 self._overflow(backlog)
         return backlog
 
@@ -278,12 +264,14 @@ class Subscription:
         return taken
 
     def _present(self) -> list[Publication]:
+        if self._pending and (self.lagging or self._backlog is not None):
+            self._absorbed()
         if self._backlog is None:
             taken = self._pending
             self._empty()
         else:
             taken = self._backlog.take(trio.current_time(), self._place())
-            if not (len(self._backlog) or self._blocked or self.wishes != Wishes()):
+            if not (len(self._backlog) or self._blocked or self.wishes != _NO_WISHES):
                 self._backlog = None
             self.lagging = self._must_lag()
         if taken:
@@ -300,7 +288,7 @@ class Subscription:
             self.bound.wake()
 
     def _must_lag(self) -> bool:
-        return self.overflowed or self._blocked or self._backlog is not None or self.wishes != Wishes()
+        return self.overflowed or self._blocked or self._backlog is not None or self.wishes != _NO_WISHES
 
     def _place(self) -> int:
         return Cursor.parse(self.cursor).offset if self._passed is None else self._passed

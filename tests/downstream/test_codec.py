@@ -47,7 +47,7 @@ async def test_bytes_are_made_once_for_all_who_share_them(autojump_clock):
     stream, socket = codec(Transport.SSE), codec(Transport.WEBSOCKET)
     first = stream.encode(publication, bench.hub)
     assert stream.encode(publication, bench.hub) is first
-    assert stream.cost(publication, bench.hub) == len(first)
+    assert stream.cost([publication], bench.hub) == len(first)
     assert socket.encode(publication, bench.hub) != first
     assert (stream.statistics().encoded, socket.statistics().encoded) == (1, 1)
     assert json.loads(texts_of(socket.encode(publication, bench.hub))[0])["price"] == "1.50"
@@ -86,14 +86,14 @@ async def test_a_refused_topic_has_no_bytes_but_a_cost(autojump_clock):
     event = TopicRefused(feed=FEED, topic=Topic.parse("quote:X"), code="forbidden", message="no", ts_recv=START)
     one = codec(Transport.SSE)
     assert one.encode(Publication(1, event), bench.hub) == b""
-    assert one.cost(Publication(1, event), bench.hub) == UNENCODED_COST_BYTES
+    assert one.cost([Publication(1, event)], bench.hub) == UNENCODED_COST_BYTES
 
 
 @pytest.mark.parametrize(("transport", "whole"), [(Transport.SSE, True), (Transport.WEBSOCKET, False)])
 async def test_where_books_are_said_whole_a_change_is_the_book_as_it_stands(autojump_clock, transport, whole):
     bench = Bench()
     want = Want(Topic.parse("book:BTC"), FEED)
-    follower = bench.hub.open([want], None, Bound(pending_bytes=10_000, cost=lambda _: 1, wake=lambda: None))
+    follower = bench.hub.open([want], None, Bound(pending_bytes=10_000, cost=len, wake=lambda: None))
     bench.cover("book:BTC")
     common = {"instrument": InstrumentId("BTC"), "feed": FEED, "ts_recv": bench.clock(), "ts_event": START}
     bench.hub.publish(BookSnapshot(bids=levels(("10", "1"), ("9", "2")), asks=levels(("11", "3")), **common))
@@ -108,7 +108,7 @@ async def test_where_books_are_said_whole_a_change_is_the_book_as_it_stands(auto
         data = json.loads(said.split(b"data: ")[1])
         assert [level["price"] for level in data["bids"]] == [9]
         assert [level["price"] for level in data["asks"]] == [11, 12], "as it stands now, not as it stood then"
-        assert one.cost(second, bench.hub) == UNENCODED_COST_BYTES
+        assert one.cost([second], bench.hub) == UNENCODED_COST_BYTES
     else:
         data = json.loads(texts_of(said)[0])
         assert (data["type"], data["bids"], data["asks"]) == ("orderbook_update", [[10, 0]], [])

@@ -20,7 +20,7 @@ from bridge.model import (
 
 FEED = FeedName("f")
 X = {"instrument": InstrumentId("X"), "feed": FEED, "ts_recv": UnixNanos(0)}
-ROOMY = Bound(10**9, lambda _: 100, lambda: None)
+ROOMY = Bound(10**9, lambda some: 100 * len(some), lambda: None)
 TRADE, QUOTE, BOOK, BAR = (Topic.parse(text) for text in ("trade:X", "quote:X", "book:X", "bar.1m:X"))
 
 

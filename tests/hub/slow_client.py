@@ -68,7 +68,7 @@ class SlowClient(Client):
 
     def __init__(self, world: SlowWorld, *, room: int, skips: bool) -> None:
         super().__init__(world)
-        self.bound = Bound(room * COST, lambda _: COST, self.wake, skips=skips)
+        self.bound = Bound(room * COST, lambda some: COST * len(some), self.wake, skips=skips)
         self.room = room
         self.wishes = Wishes()
         self.handed = 0
@@ -140,7 +140,7 @@ class SlowClient(Client):
         assert not pending or self.woken or not math.isinf(subscription.due_at)
         states = 2 + 2 * 4  # a quote, a bar; two books of three deltas, and one more until it is noticed
         log_bytes = pending - self.handed
-        assert not subscription.lagging or log_bytes <= (self.room + states) * COST
+        assert not subscription.lagging or log_bytes <= (self.room + states + self.bound.unweighed) * COST
 
     def check_gaps(self) -> None:
         """A slow consumer's gap begins at the event before it, and counts what it hides."""

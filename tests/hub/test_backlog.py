@@ -51,7 +51,9 @@ def hub() -> Hub:
 
 
 def lagging(hub: Hub, *topics: Topic, room: int = 80, skips: bool = True):
-    subscription = hub.open(wants(*topics), None, Bound(room * COST, lambda _: COST, lambda: None, skips=skips))
+    subscription = hub.open(
+        wants(*topics), None, Bound(room * COST, lambda some: COST * len(some), lambda: None, skips=skips)
+    )
     subscription.take()
     subscription.blocked = True
     return subscription
@@ -172,7 +174,7 @@ async def test_the_gap_stands_at_the_event_before_it_so_that_breaking_off_loses_
     assert [int(one.event.size) for one in subscription.take()] == [21]
     assert (subscription.counts.gaps, subscription.counts.missed) == (1, 13)
     subscription.close()
-    again = hub.open(wants(TRADE), gap.event.from_, Bound(10**6, lambda _: COST, lambda: None))
+    again = hub.open(wants(TRADE), gap.event.from_, Bound(10**6, lambda some: COST * len(some), lambda: None))
     assert [int(one.event.size) for one in again.take()] == list(range(8, 22))
 
 
@@ -190,7 +192,7 @@ async def test_a_gap_names_trades_and_bars_together_and_health_and_quotes_go_on_
 
 
 async def test_once_something_was_left_out_nothing_smaller_slips_in_behind_it(hub):
-    bound = Bound(1_000, lambda one: int(getattr(one.event, "size", 0)), lambda: None, skips=True)
+    bound = Bound(1_000, lambda some: sum(int(getattr(one.event, "size", 0)) for one in some), lambda: None, skips=True)
     subscription = hub.open(wants(TRADE), None, bound)
     subscription.blocked = True
     for size in (500, 400, 1, 300):
@@ -245,7 +247,9 @@ async def test_state_alone_never_passes_the_bound(hub):
 
 
 async def test_who_is_not_blocked_but_too_late_is_held_to_the_table_as_well(hub):
-    subscription = hub.open(wants(QUOTE, TRADE), None, Bound(8 * COST, lambda _: COST, lambda: None, skips=True))
+    subscription = hub.open(
+        wants(QUOTE, TRADE), None, Bound(8 * COST, lambda some: COST * len(some), lambda: None, skips=True)
+    )
     subscription.take()
     for number in range(1, 8):
         hub.publish(quote(number))
@@ -275,7 +279,9 @@ async def test_a_long_past_leaves_in_pieces_and_the_present_after_it(hub, monkey
     for number in range(10):
         hub.publish(trade(number))
     wakes = []
-    subscription = hub.open(wants(TRADE), before, Bound(300, lambda _: COST, lambda: wakes.append(1), skips=True))
+    subscription = hub.open(
+        wants(TRADE), before, Bound(300, lambda some: COST * len(some), lambda: wakes.append(1), skips=True)
+    )
     hub.publish(trade(10))
     assert subscription.pending_bytes == 1_100
     pieces = []
@@ -287,7 +293,7 @@ async def test_a_long_past_leaves_in_pieces_and_the_present_after_it(hub, monkey
 
 async def test_what_is_held_back_by_a_rate_wakes_once_and_says_when(hub, autojump_clock):
     wakes = []
-    subscription = hub.open(wants(QUOTE), None, Bound(10**6, lambda _: COST, lambda: wakes.append(1)))
+    subscription = hub.open(wants(QUOTE), None, Bound(10**6, lambda some: COST * len(some), lambda: wakes.append(1)))
     subscription.wish(Wishes(max_rate=2))
     hub.publish(quote(1))
     assert [one.event.bid for one in subscription.take()] == [1]
@@ -304,7 +310,7 @@ async def test_what_is_held_back_by_a_rate_wakes_once_and_says_when(hub, autojum
 
 
 async def test_clients_of_one_rate_that_began_apart_soon_leave_together(hub, autojump_clock):
-    many = [hub.open(wants(QUOTE), None, Bound(10**6, lambda _: COST, lambda: None)) for _ in range(50)]
+    many = [hub.open(wants(QUOTE), None, Bound(10**6, lambda some: COST * len(some), lambda: None)) for _ in range(50)]
     times: list[set[float]] = []
     for one in many:
         one.wish(Wishes(max_rate=1))
@@ -316,3 +322,18 @@ async def test_clients_of_one_rate_that_began_apart_soon_leave_together(hub, aut
         one.take()
         times.append({round(one.due_at, 6)})
     assert len(set.union(*times)) <= 9
+
+
+async def test_what_piles_up_is_held_to_the_policies_also_where_it_is_weighed_only_now_and_then(hub):
+    subscription = lagging(hub, QUOTE, TRADE, room=100_000)
+    assert subscription.bound.unweighed > 20
+    for number in range(10):
+        hub.publish(quote(number))
+        hub.publish(trade(number + 1))
+    subscription.blocked = False
+    pending = subscription.take()
+    assert names(pending) == [*["Trade"] * 9, "Quote", "Trade"]
+    assert subscription.counts.conflated == 9
+    hub.publish(quote(11))
+    hub.publish(quote(12))
+    assert names(subscription.take()) == ["Quote", "Quote"]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from bridge.hub import handout, runs
+from bridge.hub import bound, handout, runs
 from bridge.model import Wishes
 from tests.hub.slow_client import SlowClient, SlowWorld
 from tests.hub.world import ORDER, TRADE
@@ -101,9 +101,16 @@ async def live(clock: MockClock, run: list, *, skips: bool, history_events: int)
         client.leave()
 
 
+@pytest.fixture(params=["each is weighed", "some are not weighed"])
+def weighing(request, monkeypatch):
+    if request.param == "some are not weighed":
+        monkeypatch.setattr(bound, "UNWEIGHED_BYTES", 300)
+
+
 @pytest.mark.parametrize("history_events", [10_000, 8])
 @pytest.mark.parametrize("skips", [True, False])
-@settings(max_examples=200, deadline=None)
+@pytest.mark.usefixtures("weighing")
+@settings(max_examples=120, deadline=None)
 @given(run=st.lists(steps, min_size=10, max_size=80))
 def test_whoever_lags_misses_nothing_in_silence(skips, history_events, run):
     clock = MockClock()

@@ -33,7 +33,7 @@ def hub() -> Hub:
 
 def bound(limit: int = 10**9, wakes: list | None = None) -> Bound:
     told = wakes if wakes is not None else []
-    return Bound(limit, lambda _: 100, lambda: told.append(True))
+    return Bound(limit, lambda some: 100 * len(some), lambda: told.append(True))
 
 
 def trade(size: int = 1) -> Trade:

@@ -35,7 +35,7 @@ TRADE, BOOK, CUT, QUOTE = (Topic.parse(text) for text in ("trade:X", "book:X", "
 ORDER = Topic(TopicKind.ORDER, scope="f/acme")
 WANTS = [Want(topic, FEED) for topic in (TRADE, BOOK, CUT, QUOTE, ORDER)]
 FEED_TOPICS = (TRADE, BOOK, QUOTE, ORDER)
-ROOMY = Bound(10**9, lambda _: 100, lambda: None)
+ROOMY = Bound(10**9, lambda some: 100 * len(some), lambda: None)
 
 Place = tuple[int, float]
 """Which life of the bridge, and the offset in it; a half lies between two offsets."""

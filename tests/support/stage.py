@@ -49,7 +49,7 @@ class Vendor:
         """Listen to what it says, from now on and without a wire; `take()` returns it."""
         house = self.running.house
         wants = [want for topic in topics for want in house.resolve(Topic.parse(topic), ())]
-        return house.hub.open(wants, None, Bound(pending_bytes=sys.maxsize, cost=lambda _: 1, wake=lambda: None))
+        return house.hub.open(wants, None, Bound(pending_bytes=sys.maxsize, cost=len, wake=lambda: None))
 
     def token(self, ttl_seconds: float = 3600) -> str:
         """Mint a token that it lets in."""
