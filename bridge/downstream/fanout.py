@@ -71,8 +71,33 @@ class StreamWriter:
         sent_bytes: handed to the outlet so far; `sent_events` publications among it.
     """
 
+    __slots__ = (
+        "_alarms",
+        "_at",
+        "_batcher",
+        "_blocked",
+        "_decided",
+        "_due_at",
+        "_ending",
+        "_gone",
+        "_outlet",
+        "_pump",
+        "_queued",
+        "_quiet_since",
+        "_said",
+        "_said_bytes",
+        "_sieves",
+        "_taken",
+        "_ways",
+        "sent_bytes",
+        "sent_events",
+        "subscription",
+    )
+
     def __init__(self, ways: Ways) -> None:
         self._ways = ways
+        self._pump = ways.pump  # at hand, as is all that each write needs
+        self._sieves = ways.codec.replaces_books
         self._outlet: Outlet | None = None
         self._batcher: Batcher | None = None
         self.subscription: Subscription | None = None
@@ -138,7 +163,7 @@ class StreamWriter:
         """Have the pump look."""
         if not (self._queued or self._blocked):
             self._queued = True
-            self._ways.pump.push(self)
+            self._pump.push(self)
 
     def freed(self) -> None:
         """Go on: what the outlet kept has gone."""
@@ -213,7 +238,7 @@ class StreamWriter:
             pending = subscription.take()
             if subscription.lagging:
                 self._look_again(subscription.due_at)
-            if self._ways.codec.replaces_books:
+            if self._sieves:
                 pending = newest_books(pending)
             if not pending:
                 return

@@ -72,7 +72,7 @@ class GuardedConnection(TCPServer):
         kernel = self.socket.socket
         with contextlib.suppress(OSError):  # the peer may be gone already
             kernel.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        kernel.close()
+        self.socket.close()
         self._scope.cancel()
 
     def stalled(self) -> None:

@@ -2,7 +2,7 @@
 
 Rule: what the kernel did not take of one write goes out before the first byte of the next, whoever writes next. Hypercorn's
 writes, under TLS too, arrive here as `send_all`; the fan-out's as `send_now`, which never waits. Who may call which, and
-when, is the seam's matter (`seam`).
+when, is the seam's matter (`seam`). It is closed here and nowhere else, or we would write to whoever gets its number next.
 
 The kernel would take megabytes for a peer that does not read, and what it has taken can neither be conflated nor be left out
 any more. So it is told to take little more than what is under way.
@@ -14,6 +14,9 @@ import socket
 from typing import Final
 
 import trio
+
+CLOSED: Final = -1
+"""The number of no file."""
 
 UNSENT_BYTES: Final = 131_072
 """What the kernel takes beyond what the peer has room for: two slices of a backlog, so that a fast peer never waits for us."""
@@ -30,10 +33,11 @@ class SharedSocket(trio.abc.HalfCloseableStream):
         turn: whose turn it is among those of the fan-out that wait; Hypercorn's writes have a lock of their own.
     """
 
-    __slots__ = ("_stream", "rest", "socket", "turn")
+    __slots__ = ("_file", "_stream", "rest", "socket", "turn")
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream
+        self._file = stream.socket.fileno()
         self.socket = stream.socket
         self.rest: bytes | memoryview = b""
         self.turn = trio.Lock()
@@ -50,7 +54,7 @@ class SharedSocket(trio.abc.HalfCloseableStream):
             BrokenResourceError: the peer is gone, or we have closed.
         """
         try:
-            taken = os.write(self.socket.fileno(), data)
+            taken = os.write(self._file, data)
         except BlockingIOError:
             taken = 0
         except OSError as error:
@@ -80,6 +84,11 @@ class SharedSocket(trio.abc.HalfCloseableStream):
             await self.send_some()
         await self._stream.send_all(data)
 
+    def close(self) -> None:
+        """Close at once, whoever is writing."""
+        self._file = CLOSED
+        self.socket.close()
+
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until the kernel takes something."""
         await self._stream.wait_send_all_might_not_block()
@@ -96,4 +105,5 @@ class SharedSocket(trio.abc.HalfCloseableStream):
 
     async def aclose(self) -> None:
         """Close; what is left over is lost."""
+        self._file = CLOSED
         await self._stream.aclose()

@@ -21,13 +21,14 @@ class DirectOutlet:
         around: what it lives in.
     """
 
-    frame: Frame = staticmethod(as_it_is)
+    __slots__ = ("_around", "_asgi", "_kept", "_socket", "frame")
 
     def __init__(self, socket: DirectPath, asgi: SseOutlet | WebSocketOutlet, around: Surroundings) -> None:
         self._socket = socket
         self._asgi = asgi
         self._around = around
         self._kept = b""
+        self.frame: Frame = as_it_is
 
     @property
     def kept_bytes(self) -> int:
@@ -47,10 +48,11 @@ class DirectOutlet:
 
     def _write(self, data: bytes) -> bool:
         """Write as far as it goes, keep what the socket was not free for, and return whether all has gone."""
-        if self._socket.busy:
+        gone = self._socket.send(data)
+        if gone is None:
             self._kept = data
             return False
-        return self._socket.send(data)
+        return gone
 
     def _push(self) -> bool:
         """Go on with what is kept; return whether all has gone."""

@@ -20,6 +20,8 @@ class EventStreamOutlet(DirectOutlet):
         around: what it lives in.
     """
 
+    __slots__ = ()
+
     def __init__(self, path: EventStreamPath, asgi: SseOutlet, around: Surroundings) -> None:
         super().__init__(path.socket, asgi, around)
         self.frame = chunked if path.chunked else as_it_is

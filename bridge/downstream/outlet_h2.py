@@ -20,6 +20,8 @@ class Http2Outlet(DirectOutlet):
         around: what it lives in.
     """
 
+    __slots__ = ("_path",)
+
     def __init__(self, path: Http2Path, asgi: SseOutlet, around: Surroundings) -> None:
         super().__init__(path.socket, asgi, around)
         self._path = path

@@ -17,6 +17,8 @@ class FrameOutlet(DirectOutlet):
         around: what it lives in.
     """
 
+    __slots__ = ("_path",)
+
     def __init__(self, path: WebSocketPath, asgi: WebSocketOutlet, around: Surroundings) -> None:
         super().__init__(path.socket, asgi, around)
         self._path = path

@@ -25,7 +25,7 @@ from bridge.downstream.outlet import Frame
 from bridge.hub.hub import Hub
 from bridge.model import Code
 
-WRITES_A_TURN: Final = 200
+WRITES_A_TURN: Final = 100
 """About a millisecond of writing: as long as anything else waits for us."""
 
 

@@ -61,13 +61,14 @@ class DirectPath:
         """What is left over of a write, whoever's."""
         return len(self._socket.rest)
 
-    def send(self, data: bytes) -> bool:
-        """Write at once, keep what the kernel does not take, and return whether all went; only while not `busy`.
+    def send(self, data: bytes) -> bool | None:
+        """Write at once, keep what the kernel does not take, and return whether all went; None = `busy`, nothing was done.
 
         Raises:
             BrokenResourceError: the peer is gone.
         """
-        return self._socket.send_now(data)
+        socket = self._socket
+        return None if socket.rest or self._lock.locked() else socket.send_now(data)
 
     async def step(self) -> None:
         """Wait until a piece of what is left over has gone, or whoever was writing has written.
@@ -104,7 +105,9 @@ class _Tls(DirectPath):
     def busy(self) -> bool:
         return bool(self._socket.rest) or self._lock.locked() or self._inner.locked()
 
-    def send(self, data: bytes) -> bool:
+    def send(self, data: bytes) -> bool | None:
+        if self.busy:
+            return None
         try:
             taken = self._tls.write(data)
             while taken < len(data):
@@ -188,8 +191,12 @@ class Http2Path:
             raise trio.BrokenResourceError from error
 
     def send(self) -> bool:
-        """Write the frames made; see `DirectPath.send`."""
-        return self.socket.send(self._connection.data_to_send())
+        """Write the frames made and return whether all went; only while the socket is not `busy`.
+
+        Raises:
+            BrokenResourceError: the peer is gone.
+        """
+        return bool(self.socket.send(self._connection.data_to_send()))
 
     def on_room(self, call: Callable[[], None] | None) -> None:
         """Have something called whenever a window may have grown; None = no more."""

@@ -51,6 +51,7 @@ class Subscription:
         "_look_at",
         "_passed",
         "_pending",
+        "_rouse",
         "_stride",
         "_weighed",
         "_weighed_bytes",
@@ -75,6 +76,7 @@ class Subscription:
         self._backlog: Backlog | None = None
         self._passed: int | None = None
         self.bound = bound
+        self._rouse = bound.wake
         self.overflowed = False
         self.counts = LagCounts()
         self.wishes = Wishes()
@@ -220,7 +222,7 @@ class Subscription:
             self._look_at = self._stride
             if not self._woken:
                 self._woken = True
-                self.bound.wake()
+                self._rouse()
             return
         if len(pending) - self._weighed > self._stride:
             self._weighed_bytes += self.bound.cost(pending[self._weighed :])
