@@ -16,13 +16,14 @@ import trio
 from bridge.dialects.contract import Refusal
 from bridge.downstream.alarms import Alarm
 from bridge.downstream.contract import Granted, Identity
-from bridge.downstream.fanout import StreamWriter, Ways
+from bridge.downstream.fanout import StreamWriter
 from bridge.downstream.goodbyes import problem
 from bridge.downstream.holdings import Holdings
 from bridge.downstream.outlet import Outlet, Surroundings
 from bridge.downstream.outlets import Opening
 from bridge.downstream.registry import ConnectionStatistics
 from bridge.downstream.terms import Terms, heartbeat_seconds, options_of, skips_trades, told_limits
+from bridge.downstream.ways import Ways
 from bridge.hub.holes import LagCounts
 from bridge.model import SECONDS, Code, Stream, Topic, TopicRefused, UnixNanos, Want, Wishes
 

@@ -12,55 +12,25 @@ slow consumers are its matter. Ending is a flag that the next step sees; the goo
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
-import msgspec
 import trio
 
-from bridge.clock import Clock
-from bridge.dialects.contract import Conversation, Message
+from bridge.dialects.contract import Message
 from bridge.downstream.alarms import Alarm, Call
 from bridge.downstream.batch import Batcher
-from bridge.downstream.codec import Codec, framed
+from bridge.downstream.codec import framed
 from bridge.downstream.goodbyes import goaway
 from bridge.downstream.outlet import Outlet
-from bridge.downstream.pump import Pump
 from bridge.downstream.sieve import belongs, newest_books
+from bridge.downstream.ways import Ways
 from bridge.hub.contract import Publication
-from bridge.hub.hub import Bound, Hub, Subscription
-from bridge.model import Code, Topic, TopicRefused
+from bridge.hub.hub import Bound, Subscription
+from bridge.model import Code, Topic
 
 SOON_SECONDS = 0.001
 """Events held back for a rate are looked at no more often than this."""
-
-
-class Ways(msgspec.Struct, frozen=True, kw_only=True):
-    """What a writer works with.
-
-    Attributes:
-        heartbeat_seconds: how long it may be silent; 0 = for ever.
-        pending_bytes: what may wait for the peer; 0 = without bound. `skips`: trades past that are declared missing.
-        farewell_seconds: how long the goodbye may take; 0 = for ever.
-        refused: told when the vendor refused a topic; says so to the client and drops the topic.
-        ended: told when the goodbye has gone.
-        failed: told when a step failed.
-        stalled: told when the goodbye took too long.
-    """
-
-    hub: Hub
-    clock: Clock
-    codec: Codec
-    conversation: Conversation
-    pump: Pump
-    heartbeat_seconds: float
-    pending_bytes: int
-    skips: bool
-    farewell_seconds: float
-    refused: Callable[[TopicRefused], None]
-    ended: Callable[[Code], None]
-    failed: Callable[[Exception], None]
-    stalled: Callable[[], None]
 
 
 class StreamWriter:

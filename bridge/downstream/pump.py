@@ -1,14 +1,14 @@
 """The pump: the one task that writes to all streams.
 
 Theory of operation. A stream that has something to write puts itself on the ready list. A round takes the list as it is and
-lets each stream make one write that never waits; every `WRITES_A_TURN` writes the rest of the program gets its turn. What is
-published meanwhile piles up and goes with the next round, joined: that is the batching. So an idle bridge answers at once, a
-busy one batches more, and no timer decides. When the others' turn was long, the pump's is as long: else reading events would
-leave ever less time for writing them, and a vendor that is too fast would never be slowed down.
+lets each stream make one write that never waits; every few writes the rest of the program gets its turn, but the pump's turns
+are as long as those of the others: else reading events would leave ever less time for writing them, and a vendor that is too
+fast would never be slowed down. What is published meanwhile piles up and goes with the next round, joined: that is the
+batching. So an idle bridge answers at once, a busy one batches more, and no timer decides.
 
-A turn's writes are first all decided on and then made one right after the other: so a reader on this machine (a proxy beside
-us, as a rule) stays awake between them, and waking it is a write's largest cost. A stream whose peer does not keep up leaves
-the list until there is room again.
+Writes are first decided on, a few together, and then made one right after the other: so a reader on this machine (a proxy
+beside us, as a rule) stays awake between them, and waking it is a write's largest cost. A stream whose peer does not keep up
+leaves the list until there is room again.
 
 It also keeps the streams' alarms (heartbeats, ends of tokens, held-back events), and tells all of them when the house closes.
 """
@@ -25,13 +25,11 @@ from bridge.downstream.outlet import Frame
 from bridge.hub.hub import Hub
 from bridge.model import Code
 
-WRITES_A_TURN: Final = 100
-"""About a millisecond of writing: as long as anything else waits for us."""
+WRITES_A_TURN: Final = 64
+"""At least; some hundred microseconds."""
 
-
-LONG_TURN_SECONDS: Final = 0.01
 LONGEST_TURN_SECONDS: Final = 0.05
-"""From when on the pump makes up for what others took, and how long it may do so."""
+"""However long the others took."""
 
 
 class Pumped(Protocol):
@@ -125,13 +123,12 @@ class Pump:
             self._turn(ready[start : start + WRITES_A_TURN], trio.current_time())
 
     async def _give_way(self) -> None:
-        """Let all others have their turn; not before we have written for as long as they took, if that was long."""
+        """Let all others have their turn, once ours was as long as the one that they had before."""
         now = trio.current_time()
         if now >= self._turn_until:
             await trio.lowlevel.checkpoint()
             back = trio.current_time()
-            taken = back - now
-            self._turn_until = back + (min(taken, LONGEST_TURN_SECONDS) if taken > LONG_TURN_SECONDS else 0.0)
+            self._turn_until = back + min(back - now, LONGEST_TURN_SECONDS)
 
     def _turn(self, streams: Sequence[Pumped], now: float) -> None:
         """Let each of these make its write: first all are decided on, then all are made."""

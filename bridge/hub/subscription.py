@@ -66,7 +66,7 @@ class Subscription:
         "wishes",
     )
 
-    def __init__(self, keeper: Keeper, bound: Bound) -> None:
+    def __init__(self, keeper: "Keeper[Subscription]", bound: Bound) -> None:
         self._keeper = keeper
         self._closed = self._blocked = self.lagging = self._woken = False
         self._pending: list[Publication] = []

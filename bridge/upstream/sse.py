@@ -150,7 +150,7 @@ class SseConnection:
         if self._lost is not None:
             raise TransportLost(f"{self._peer}: {self._lost}")
         try:
-            with trio.move_on_after(self._read_timeout_seconds) as silence:
+            with trio.CancelScope(deadline=trio.current_time() + self._read_timeout_seconds) as silence:
                 chunk = await self._answer.next_chunk()
                 if chunk is not None:
                     return chunk

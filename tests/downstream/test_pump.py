@@ -66,6 +66,29 @@ async def test_others_run_during_a_long_round_and_after_a_short_one(autojump_clo
     hog.more = 0
 
 
+async def test_when_others_take_long_the_pump_writes_for_as_long_before_their_next_turn(autojump_clock, pump):
+    hog = Stream(pump)
+    hog.more = 10**9
+    decide = hog.step
+
+    def step(now):
+        autojump_clock.jump(0.001)
+        return decide(now)
+
+    hog.step = step
+    pump.push(hog)
+    written = []
+    for _ in range(20):
+        autojump_clock.jump(0.03)
+        before = len(hog.steps)
+        await trio.lowlevel.checkpoint()
+        written.append(len(hog.steps) - before)
+    hog.more = 0
+    assert sum(written[2:]) / len(written[2:]) >= 40, (
+        "decided and written, once a millisecond, and thirty milliseconds are theirs"
+    )
+
+
 async def test_a_stream_that_fails_ends_alone(autojump_clock, pump):
     broken, well = Stream(pump), Stream(pump)
     broken.step = lambda now: 1 / 0
