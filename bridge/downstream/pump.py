@@ -28,7 +28,7 @@ from bridge.model import Code
 WRITES_A_TURN: Final = 64
 """At least; some hundred microseconds."""
 
-LONGEST_TURN_SECONDS: Final = 0.05
+LONGEST_TURN_SECONDS: Final = 0.5
 """However long the others took."""
 
 

@@ -191,14 +191,20 @@ class Backlog:
         hole = self._entries.get(_HOLE)
         if not isinstance(hole, Hole):
             hole = self._entries[_HOLE] = Hole()
-        hole.add(policy.want.topic, publication)
+        hole.add(publication)
         self._counts.missed += 1
         return True
 
     def _trades(self, publications: Sequence[Publication]) -> bool:
-        """Take them in as one entry if they are trades, which is cheap, and have room; say whether they were taken in."""
-        if _HOLE in self._entries or {type(publication.event) for publication in publications} != {Trade}:
+        """Take them in, or leave them out, together if they are all trades, which is cheap; say whether that was done."""
+        if {type(publication.event) for publication in publications} != {Trade}:
             return False
+        hole = self._entries.get(_HOLE)
+        if isinstance(hole, Hole):
+            for publication in publications:
+                hole.add(publication)
+            self._counts.missed += len(publications)
+            return True
         size = self._log_bytes + self._cost(publications)
         if size > self._bounded_bytes:
             return False

@@ -39,11 +39,12 @@ class Hole:
         self._since: UnixNanos | None = None
         self._until: UnixNanos | None = None
 
-    def add(self, topic: Topic, publication: Publication) -> None:
-        """Leave out one more."""
-        self.topics[topic] = self.topics.get(topic, 0) + 1
+    def add(self, publication: Publication) -> None:
+        """Leave out one more, of a topic that it names."""
+        event, want = publication.event, publication.policy.want
+        if want is not None:
+            self.topics[want.topic] = self.topics.get(want.topic, 0) + 1
         self.to = publication.offset
-        event = publication.event
         if isinstance(event, Trade | Bar) and event.ts_event is not None:
             self._until = event.ts_event
             self._since = self._since or event.ts_event
