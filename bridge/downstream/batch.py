@@ -5,7 +5,9 @@ recognise their list (publications are compared by identity first, so that costs
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from bridge.downstream.codec import Codec
 from bridge.downstream.outlet import Frame
@@ -21,7 +23,7 @@ SLICE_PUBLICATIONS: Final = 200
 """About as many trades as make a slice: what comes behind is not looked at, or a long backlog would be gone through each time."""
 
 
-class Batch(NamedTuple):
+class Batch(msgspec.Struct, frozen=True, gc=False):
     """The first of some publications, ready to write.
 
     Attributes:

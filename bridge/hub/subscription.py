@@ -23,7 +23,7 @@ from bridge.hub.holes import LagCounts
 from bridge.hub.keeper import Keeper
 from bridge.hub.pace import Pace
 from bridge.hub.policy import concerns
-from bridge.model import FeedName, InstrumentId, Topic, TopicKind, Verdict, Want, Wishes
+from bridge.model import Topic, Verdict, Want, Wishes
 
 _NO_WISHES = Wishes()
 
@@ -183,13 +183,6 @@ class Subscription:
             self._empty()
             self._backlog = self._handout = None
 
-    def follows(self, feed: FeedName, instrument: InstrumentId) -> bool:
-        """Whether news of one instrument of a feed concerns it."""
-        return any(
-            want.feed == feed and (want.topic.instrument == instrument or want.topic.kind is TopicKind.STATUS)
-            for want in self.wants
-        )
-
     # ── the hub's ──
     def begin(self, wants: tuple[Want, ...], verdict: Verdict, cursor: str, handout: Handout | None) -> None:
         """Note how it began, before anything is offered."""
@@ -202,10 +195,7 @@ class Subscription:
 
     def offer(self, publication: Publication) -> None:
         """Take in a publication; from time to time by its policy, if it lags, or notice that the bound is passed."""
-        pending = self._pending
-        pending.append(publication)
-        if len(pending) > self._look_at:
-            self._look()
+        offer_to_all((self,), publication)
 
     def lose(self, want: Want) -> None:
         """A topic's state is not vouched for any more."""
@@ -298,3 +288,12 @@ class Subscription:
     def _empty(self) -> None:
         self._pending = []
         self._weighed = self._weighed_bytes = self._look_at = 0
+
+
+def offer_to_all(subscriptions: Sequence[Subscription], publication: Publication) -> None:
+    """Offer each of them a publication: `Subscription.offer` without a call for each, of which there may be thousands."""
+    for subscription in subscriptions:
+        pending = subscription._pending  # noqa: SLF001 - its own module's
+        pending.append(publication)
+        if len(pending) > subscription._look_at:  # noqa: SLF001
+            subscription._look()  # noqa: SLF001

@@ -8,8 +8,8 @@ from bridge.hub.coverage import Coverage
 from bridge.hub.history import History
 from bridge.hub.latest import Latest
 from bridge.hub.settings import HubSettings
-from bridge.hub.subscription import Subscription
-from bridge.model import SECONDS, BookDelta, FeedName, FeedStatus, Gap, Topic, TopicKind, UnixNanos, Want
+from bridge.hub.subscription import Subscription, offer_to_all
+from bridge.model import SECONDS, BookDelta, FeedName, FeedStatus, Gap, InstrumentId, Topic, TopicKind, UnixNanos, Want
 
 GAP_KINDS = frozenset({TopicKind.TRADE, TopicKind.BAR, TopicKind.ORDER})
 """Log topics: a client that returns too late gets a gap for each, beside whatever state there is."""
@@ -58,11 +58,10 @@ class TopicRecord:
         if isinstance(event, Gap):
             audience = [subscription for subscription, promised in self.subscriptions.items() if promised]
         elif isinstance(event, FeedStatus) and event.instrument is not None:
-            audience = [it for it in self.subscriptions if it.follows(event.feed, event.instrument)]
+            audience = [it for it in self.subscriptions if _follows(it, event.feed, event.instrument)]
         else:
             audience = list(self.subscriptions)
-        for subscription in audience:
-            subscription.offer(publication)
+        offer_to_all(audience, publication)
 
     def state_at(self, offset: int) -> Publication | None:
         """Return the state as it was at an offset, if that is still known; None = none, or not known any more."""
@@ -86,6 +85,14 @@ class TopicRecord:
             subscription.lose(self.want)
         if self.want.topic.kind in FORGOTTEN_KINDS:
             self.history.clear()
+
+
+def _follows(subscription: Subscription, feed: FeedName, instrument: InstrumentId) -> bool:
+    """Whether news of one instrument of a feed concerns it."""
+    return any(
+        want.feed == feed and (want.topic.instrument == instrument or want.topic.kind is TopicKind.STATUS)
+        for want in subscription.wants
+    )
 
 
 class Topics:
