@@ -16,6 +16,7 @@ from random import SystemRandom
 import msgspec
 import trio
 
+from bridge.app.serving import limits_of, served_dialects
 from bridge.broker.loader import open_log
 from bridge.clock import wall_clock
 from bridge.config import Config
@@ -36,9 +37,6 @@ from bridge.upstream.contract import Feed
 from bridge.upstream.feed import FeedTools, open_feed
 from bridge.upstream.settings import FeedSettings
 from bridge.upstream.tape import TapeFeed
-
-CANONICAL = "canonical"
-"""The dialect in which the bridge itself is served."""
 
 TAPE = FeedName("tape")
 """A simulator's only feed; its account is `tape/demo`."""
@@ -130,9 +128,8 @@ async def run_bridge(config: Config, *, task_status: trio.TaskStatus[Running] = 
             dialect, symbols = load_dialect(settings.dialect), tables[settings.dialect]
             opening = open_feed(name, settings, dialect, symbols, _tools(hub, name))
             feeds[name] = await stack.enter_async_context(opening)
-        house = _house(
-            hub, feeds, arbiter.resolve, config.listen, config.auth, config.limits, _canonical(config), listed
-        )
+        served = served_dialects(config)
+        house = _house(hub, feeds, arbiter.resolve, config.listen, config.auth, config.limits, served, listed)
         await _run(hub, feeds, house, task_status)
 
 
@@ -149,12 +146,6 @@ def _entry(name: FeedName, settings: FeedSettings, symbols: SymbolTable) -> Feed
 
 def _tools(hub: Hub, name: FeedName) -> FeedTools:
     return FeedTools(publish=hub.publish, interest=hub.interest(name), clock=wall_clock, random=SystemRandom())
-
-
-def _canonical(config: Config) -> ServedDialect:
-    dialect, settings = load_dialect(CANONICAL), config.dialects.get(CANONICAL, DialectSettings())
-    symbols = SymbolTable(dialect.spelling, {})
-    return ServedDialect(dialect=dialect, symbols=symbols, limits=limits_of(config.limits, settings), settings=settings)
 
 
 async def run_simulator(
@@ -179,17 +170,7 @@ async def run_simulator(
     listen = ListenSettings(bind=simulation.bind, default_websocket_dialect=simulation.dialect)
     resolve = feed.resolve
     feeds: dict[FeedName, Feed] = {TAPE: feed}
-    await _run(hub, feeds, _house(hub, feeds, resolve, listen, simulation.auth, limits, served, {}), task_status)
-
-
-def limits_of(limits: LimitSettings, settings: DialectSettings) -> LimitSettings:
-    """Return `[limits]` with a dialect's own on top."""
-    own = {
-        name: value
-        for name in settings.limits.__struct_fields__
-        if (value := getattr(settings.limits, name)) is not None
-    }
-    return msgspec.structs.replace(limits, **own)
+    await _run(hub, feeds, _house(hub, feeds, resolve, listen, simulation.auth, limits, (served,), {}), task_status)
 
 
 def _vendor_limits(dialect: str) -> dict[str, int | float]:
@@ -214,7 +195,7 @@ def _house(  # noqa: PLR0913, PLR0917 - the one place where all of a house comes
     listen: ListenSettings,
     auth: AuthSettings,
     limits: LimitSettings,
-    served: ServedDialect,
+    served: Sequence[ServedDialect],
     instruments: Mapping[InstrumentId, Sequence[FeedName]],
 ) -> House:
     async def ask(name: FeedName, question: Question, deadline_seconds: float) -> Answer:
@@ -231,7 +212,7 @@ def _house(  # noqa: PLR0913, PLR0917 - the one place where all of a house comes
         listen=listen,
         auth=auth,
         limits=limits,
-        served=(served,),
+        served=served,
         instruments={str(instrument): names for instrument, names in instruments.items()},
     )
 

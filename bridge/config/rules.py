@@ -20,6 +20,9 @@ MIN_SECRET_BYTES = 32
 ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
 """What may verify an identity provider's signature: public keys alone, since ours is the only shared secret."""
 
+_HOST = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+")
+"""A name, an IPv4 address, or an IPv6 one without brackets: as a `Host` is compared."""
+
 _FEED_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -49,6 +52,23 @@ def _dialect_rules(config: Config) -> list[str]:
             problems.append(f"dialects.{name}: no such dialect; there are {', '.join(dialect_names())}")
         if dialect.sse_refusal not in ("status", "retry"):
             problems.append(f"dialects.{name}.sse_refusal: status or retry, not {dialect.sse_refusal!r}")
+    return [*problems, *_host_rules(config)]
+
+
+def _host_rules(config: Config) -> list[str]:
+    problems = []
+    owners: dict[str, str] = {}
+    for name, dialect in config.dialects.items():
+        for host in dialect.hosts:
+            if not _HOST.fullmatch(host):
+                problems.append(
+                    f"dialects.{name}.hosts: {host!r} is no name or address; leave out scheme, port and path"
+                )
+            owner = owners.setdefault(host.lower(), name)
+            if owner != name:
+                problems.append(
+                    f"dialects.{name}.hosts: {host} is dialects.{owner}'s already; a host selects one dialect"
+                )
     return problems
 
 

@@ -75,6 +75,7 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
         address: the IP address; a trusted proxy's word for it where there is one.
         scheme: `http` or `https`, likewise.
         host: the `Host` without port, lower case; None = none sent.
+        authority: the `Host` as sent, or as a trusted proxy was sent it; None likewise.
         origin: the `Origin`; None = none sent.
         http_version: `1.0`, `1.1` or `2`.
         tokens: every bearer credential shown (header, query, subprotocol), in that order; more than one distinct = 400.
@@ -83,6 +84,7 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     scheme: str = "http"
     host: str | None = None
+    authority: str | None = None
     origin: str | None = None
     http_version: str = "1.1"
     tokens: tuple[str, ...] = ()

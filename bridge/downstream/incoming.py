@@ -101,6 +101,7 @@ def peer_of(came: Arrival, endpoint: Endpoint) -> Peer:
         address=came.way.address,
         scheme=came.way.scheme,
         host=came.way.host,
+        authority=came.way.authority,
         origin=came.origin,
         http_version=came.http_version,
         tokens=tuple(tokens),

@@ -6,9 +6,13 @@ right can be measured. The token carries the key's `sub`, whatever the request s
 
 import hashlib
 import hmac
+import secrets
+from urllib.parse import urlsplit
 
 from bridge.dialects.contract import EndpointKind, HttpAnswer, Refusal
 from bridge.downstream.contract import Exchange, House
+from bridge.downstream.origin import host_of
+from bridge.downstream.routes import way_to
 from bridge.downstream.settings import ApiKey, AuthSettings
 from bridge.downstream.tokens import TokenGrant, mint_token
 from bridge.model import Code
@@ -22,12 +26,13 @@ async def mint(house: House, exchange: Exchange) -> HttpAnswer:
     """
     served = exchange.served
     question = served.dialect.mint_question(exchange.request)
-    key = find_key(house.auth, question.api_key)
+    auth = house.auth if house.auth.mode != "none" else _open_auth(question.api_key)
+    key = find_key(auth, question.api_key)
     if key is None:
         raise Refusal(Code.UNAUTHORIZED, "the API key is not valid here")
     ttl = key.ttl_seconds if question.ttl_seconds is None else min(question.ttl_seconds, key.ttl_seconds)
     grant = TokenGrant(sub=key.sub, ttl_seconds=ttl, topics=key.topics, accounts=key.accounts)
-    token, expires = mint_token(house.auth, grant, house.clock())
+    token, expires = mint_token(auth, grant, house.clock())
     answer = served.dialect.mint_answer(
         exchange.request,
         token,
@@ -36,6 +41,11 @@ async def mint(house: House, exchange: Exchange) -> HttpAnswer:
         stream_url(house, exchange, EndpointKind.WEBSOCKET),
     )
     return HttpAnswer(body=answer.body, headers=(*answer.headers, ("cache-control", "no-store")), status=answer.status)
+
+
+def _open_auth(shown: str) -> AuthSettings:
+    """Return rules by which any key gets a token that opens nothing: where nobody needs one, a client may still insist on it."""
+    return AuthSettings(secret=secrets.token_hex(32), api_keys=(ApiKey(sub="anybody", key=shown),))
 
 
 def find_key(auth: AuthSettings, shown: str) -> ApiKey | None:
@@ -53,16 +63,19 @@ def find_key(auth: AuthSettings, shown: str) -> ApiKey | None:
 def stream_url(house: House, exchange: Exchange, kind: EndpointKind) -> str:
     """Return the URL of the dialect's stream endpoint of a kind, as its client should use it; "" when it has none.
 
-    It is told from `listen.public_url`, or from what the client itself called us.
+    It is told from `listen.public_url`, or from what the client itself called us, and stands under the prefix under which that
+    name leads to this dialect: two dialects may share a path.
     """
     served = exchange.served
-    path = next((endpoint.path for endpoint in served.dialect.endpoints if endpoint.kind is kind), None)
-    if path is None:
+    endpoint = next((endpoint for endpoint in served.dialect.endpoints if endpoint.kind is kind), None)
+    if endpoint is None:
         return ""
     base = house.listen.public_url
     if base is None:
-        host = exchange.request.headers.get("host") or exchange.peer.host or "localhost"
-        base = f"{exchange.peer.scheme}://{host}"
+        base = f"{exchange.peer.scheme}://{exchange.peer.authority or 'localhost'}"
+    prefix = way_to(
+        house.served, served, endpoint, host_of(urlsplit(base).netloc), house.listen.default_websocket_dialect
+    )
     if kind is EndpointKind.WEBSOCKET:
         base = "ws" + base.removeprefix("http")
-    return f"{base.rstrip('/')}{served.prefixes[0]}{path}"
+    return f"{base.rstrip('/')}{prefix}{endpoint.path}"

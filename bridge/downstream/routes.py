@@ -26,11 +26,13 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """An endpoint as it stands here.
 
     Attributes:
+        prefix: under which of the dialect's prefixes it stands.
         pattern: the path's segments; `{name}` stands for any one.
     """
 
     served: ServedDialect
     endpoint: Endpoint
+    prefix: str
     pattern: tuple[str, ...]
 
     @property
@@ -55,7 +57,7 @@ def routes_of(served_dialects: Sequence[ServedDialect]) -> tuple[Route, ...]:
         for prefix in served.prefixes:
             for endpoint in (*served.dialect.endpoints, *own):
                 pattern = tuple((prefix.rstrip("/") + endpoint.path).split("/"))
-                routes.append(Route(served=served, endpoint=endpoint, pattern=pattern))
+                routes.append(Route(served=served, endpoint=endpoint, prefix=prefix, pattern=pattern))
     return tuple(routes)
 
 
@@ -117,6 +119,26 @@ def choose(found: Sequence[Match], host: str | None, default_websocket_dialect: 
         if websocket and match.route.served.dialect.name == default_websocket_dialect:
             return match
     return found[0]
+
+
+def way_to(
+    dialects: Sequence[ServedDialect], served: ServedDialect, endpoint: Endpoint, host: str | None, default: str
+) -> str:
+    """Return the prefix under which a client that calls us `host` meets this dialect's endpoint, and not another's.
+
+    Args:
+        dialects: all that are served, in order.
+        served: whose endpoint.
+        endpoint: one without `{name}`s.
+        host: as for `choose`.
+        default: `listen.default_websocket_dialect`.
+    """
+    routes = routes_of(dialects)
+    for prefix in served.prefixes:
+        found = matches(routes, prefix.rstrip("/") + endpoint.path)
+        if found and choose(found, host, default).route.served is served:
+            return prefix.rstrip("/")
+    return served.prefixes[-1].rstrip("/")
 
 
 def allowed_methods(found: Sequence[Match]) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ import pytest
 import trio
 
 from bridge.app import SIMULATED_ACCOUNT, Simulation, TokenGrant, made_up_secret, mint, run_bridge, run_simulator
-from bridge.app.house import _hub, limits_of
+from bridge.app.house import _hub
+from bridge.app.serving import limits_of
 from bridge.clock import wall_clock
 from bridge.config import parse_config
 from bridge.downstream.settings import AuthSettings, DialectLimits, DialectSettings, LimitSettings

@@ -79,6 +79,15 @@ def test_every_mistake_is_named_by_its_key_with_the_nearest_valid_one(check):
     [
         ('[listen]\nbind = ["localhost"]\n', "listen.bind: 'localhost' is not host:port"),
         ('[listen]\nadmin_bind = "8081"\n', "listen.admin_bind: '8081' is not host:port"),
+        (
+            '[dialects.liquidity]\nhosts = ["https://a.example"]\n',
+            "dialects.liquidity.hosts: 'https://a.example' is no name",
+        ),
+        ('[dialects.liquidity]\nhosts = ["a.example:443"]\n', "dialects.liquidity.hosts: 'a.example:443' is no name"),
+        (
+            '[dialects.liquidity]\nhosts = ["a.example"]\n[dialects.tradingview]\nhosts = ["A.example"]\n',
+            "dialects.tradingview.hosts: A.example is dialects.liquidity's already",
+        ),
         ('[listen]\ntrusted_proxies = ["proxy"]\n', "listen.trusted_proxies: "),
         (FEED + 'connect_to = "there"\n', "feeds.lq.connect_to: 'there' must be ip:port"),
         (FEED + 'ca_file = "no.pem"\n', "feeds.lq.ca_file: "),

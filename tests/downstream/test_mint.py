@@ -1,15 +1,17 @@
 import hashlib
 import json
+from dataclasses import replace
 
 import msgspec
 import pytest
 
-from bridge.dialects.contract import Refusal
+from bridge.dialects.contract import Endpoint, EndpointKind, Refusal
 from bridge.downstream.contract import Peer, User
 from bridge.downstream.mint import find_key, mint, stream_url
-from bridge.downstream.settings import ApiKey, AuthSettings, ListenSettings
+from bridge.downstream.settings import ApiKey, AuthSettings, DialectSettings, ListenSettings
 from bridge.model import Code
 from tests.support.asgi import SECRET, START, Bench, open_bench
+from tests.support.serving import plainly
 
 SECONDS = 1_000_000_000
 KEYS = (
@@ -68,6 +70,16 @@ async def test_a_key_without_topics_gets_the_default_ones(autojump_clock):
         assert (identity.user.subject, identity.topics) == ("bob", ("trade:*",))
 
 
+async def test_where_nobody_needs_a_token_any_key_gets_one_and_it_opens_nothing_elsewhere(autojump_clock):
+    async with open_bench(auth=AuthSettings(mode="none"), dialect="tradingview") as (bench, _):
+        minted = json.loads((await asked(bench, "whatever")).body)
+        peer = Peer(address="192.0.2.7", tokens=(minted["token"],))
+        assert (await bench.gate.identify(peer)).user == User("192.0.2.7", by_address=True)
+    async with open_bench(auth=AUTH, dialect="tradingview") as (bench, _):
+        with pytest.raises(Refusal):
+            await bench.gate.identify(peer)
+
+
 async def test_an_unknown_key_is_unauthorized_and_stands_in_no_error(autojump_clock):
     async with open_bench(auth=AUTH, dialect="tradingview") as (bench, _):
         with pytest.raises(Refusal) as caught:
@@ -77,21 +89,44 @@ async def test_an_unknown_key_is_unauthorized_and_stands_in_no_error(autojump_cl
 
 
 @pytest.mark.parametrize(
-    ("public_url", "prefix", "kind", "url"),
+    ("public_url", "prefixes", "kind", "url"),
     [
-        (None, "", "sse", "https://bridge.corp:8443/sse/stream"),
-        (None, "/tradingview", "websocket", "wss://bridge.corp:8443/tradingview/ws"),
-        ("https://public.corp/", "/tradingview", "sse", "https://public.corp/tradingview/sse/stream"),
-        ("http://public.corp", "", "websocket", "ws://public.corp/ws"),
+        (None, ("",), "sse", "https://bridge.corp:8443/sse/stream"),
+        (None, ("/tradingview",), "websocket", "wss://bridge.corp:8443/tradingview/ws"),
+        ("https://public.corp/", ("/tradingview",), "sse", "https://public.corp/tradingview/sse/stream"),
+        ("http://public.corp", ("",), "websocket", "ws://public.corp/ws"),
     ],
 )
-async def test_the_urls_told_are_those_a_client_can_use(autojump_clock, public_url, prefix, kind, url):
+async def test_the_urls_told_are_those_a_client_can_use(autojump_clock, public_url, prefixes, kind, url):
     async with open_bench(auth=AUTH, dialect="tradingview") as (bench, _):
-        exchange = bench.exchange("mint", headers={"host": "bridge.corp:8443"})
-        served = msgspec.structs.replace(exchange.served, prefixes=(prefix,))
-        peer = Peer(address="a", scheme="https")
-        exchange = msgspec.structs.replace(exchange, served=served, peer=peer)
-        object.__setattr__(bench.house, "listen", ListenSettings(public_url=public_url))
-        assert (
-            stream_url(bench.house, exchange, next(e.kind for e in served.dialect.endpoints if e.kind == kind)) == url
+        assert told_url(bench, kind, public_url, prefixes) == url
+
+
+@pytest.mark.parametrize(
+    ("public_url", "hosts", "default", "url"),
+    [
+        (None, (), "other", "wss://bridge.corp:8443/tradingview/ws"),
+        (None, (), "tradingview", "wss://bridge.corp:8443/ws"),
+        (None, ("bridge.corp",), "other", "wss://bridge.corp:8443/ws"),
+        ("https://public.corp", ("bridge.corp",), "other", "wss://public.corp/tradingview/ws"),
+    ],
+)
+async def test_a_path_that_another_dialect_has_too_is_told_where_it_leads_here(
+    autojump_clock, public_url, hosts, default, url
+):
+    async with open_bench(auth=AUTH, dialect="tradingview") as (bench, _):
+        other = plainly("other", Endpoint(kind=EndpointKind.WEBSOCKET, path="/ws"))
+        told = told_url(
+            bench, "websocket", public_url, ("", "/tradingview"), hosts=hosts, before=other, default=default
         )
+        assert told == url
+
+
+def told_url(bench: Bench, kind, public_url, prefixes, *, hosts=(), before=None, default="liquidity") -> str:
+    exchange = bench.exchange("mint")
+    served = msgspec.structs.replace(exchange.served, prefixes=prefixes, settings=DialectSettings(hosts=hosts))
+    peer = Peer(address="a", scheme="https", host="bridge.corp", authority="bridge.corp:8443")
+    exchange = msgspec.structs.replace(exchange, served=served, peer=peer)
+    listen = ListenSettings(public_url=public_url, default_websocket_dialect=default)
+    house = replace(bench.house, listen=listen, served=(served,) if before is None else (before, served))
+    return stream_url(house, exchange, EndpointKind(kind))

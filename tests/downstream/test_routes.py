@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.dialects.contract import Endpoint, EndpointKind
-from bridge.downstream.routes import INSTRUMENTS, POLL, allowed_methods, choose, matches, raw_path, routes_of
+from bridge.downstream.routes import INSTRUMENTS, POLL, allowed_methods, choose, matches, raw_path, routes_of, way_to
 from tests.support.serving import plainly
 
 QUOTE = Endpoint(kind=EndpointKind.STATE, path="/v1/instruments/{id}/quote", name="quote")
@@ -67,6 +67,19 @@ def test_target_may_be_a_whole_url_as_proxies_are_sent_it():
 )
 def test_shared_path_goes_by_host_then_by_the_configured_default(path: str, host: str | None, default: str, name: str):
     assert choose(matches(ROUTES, path), host, default).route.served.dialect.name == name
+
+
+@pytest.mark.parametrize(
+    ("served", "host", "default", "prefix"),
+    [
+        (ALPHA, "localhost", "alpha", ""),
+        (ALPHA, "localhost", "beta", "/alpha"),
+        (ALPHA, "ws.beta.example", "alpha", "/alpha"),
+        (BETA, "ws.beta.example", "alpha", "/beta"),
+    ],
+)
+def test_a_client_is_led_where_its_name_for_us_meets_the_dialect(served, host: str, default: str, prefix: str):
+    assert way_to([CANONICAL, ALPHA, BETA], served, SOCKET, host, default) == prefix
 
 
 def test_head_comes_with_get_and_options_with_everything():

@@ -290,7 +290,8 @@ class Bench:
             self.served.dialect.endpoints[0],
         )
         request = Request(endpoint=endpoint, segments=segments or {}, query=parsed, headers=headers or {}, body=body)
-        peer = Peer(address=address, tokens=() if token is None else (token,))
+        authority = (headers or {}).get("host")
+        peer = Peer(address=address, authority=authority, tokens=() if token is None else (token,))
         return Exchange(served=self.served, request=request, peer=peer)
 
     def stream(self, nursery: trio.Nursery, exchange: Exchange, subprotocols: Sequence[str] = ()) -> Client:
