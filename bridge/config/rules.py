@@ -20,6 +20,9 @@ MIN_SECRET_BYTES = 32
 ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
 """What may verify an identity provider's signature: public keys alone, since ours is the only shared secret."""
 
+MAX_PADDING_BYTES = 65_536
+"""No proxy that we know of holds back more; every write of every event stream has as many."""
+
 _HOST = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+")
 """A name, an IPv4 address, or an IPv6 one without brackets: as a `Host` is compared."""
 
@@ -41,7 +44,7 @@ def broken_rules(config: Config) -> list[str]:
 
 
 def _number_rules(config: Config) -> list[str]:
-    parts = ("auth", "limits", "feeds", "dialects")
+    parts = ("listen", "auth", "limits", "feeds", "dialects")
     return [problem for part in parts for problem in wrong_numbers(getattr(config, part), part)]
 
 
@@ -183,15 +186,23 @@ def _listen_rules(listen: ListenSettings) -> list[str]:
         problems.append("listen: name at least one address in bind or tls_bind")
     if listen.tls_bind and not listen.certificates:
         problems.append("listen.tls_bind: needs listen.certificates")
+    problems += _certificate_rules(listen)
+    if listen.public_url is not None and not _is_url(listen.public_url, ("http", "https")):
+        problems.append("listen.public_url: expected http://host or https://host")
+    if listen.default_websocket_dialect not in dialect_names():
+        problems.append(f"listen.default_websocket_dialect: one of {', '.join(dialect_names())}")
+    if listen.padding_bytes > MAX_PADDING_BYTES:
+        problems.append(f"listen.padding_bytes: at most {MAX_PADDING_BYTES}, not {listen.padding_bytes}")
+    return problems
+
+
+def _certificate_rules(listen: ListenSettings) -> list[str]:
+    problems = []
     for place, pair in enumerate(listen.certificates):
         for key in ("certificate", "private_key"):
             file = Path(getattr(pair, key))
             if not (file.is_file() and os.access(file, os.R_OK)):
                 problems.append(f"listen.certificates[{place}].{key}: cannot read {file}")
-    if listen.public_url is not None and not _is_url(listen.public_url, ("http", "https")):
-        problems.append("listen.public_url: expected http://host or https://host")
-    if listen.default_websocket_dialect not in dialect_names():
-        problems.append(f"listen.default_websocket_dialect: one of {', '.join(dialect_names())}")
     return problems
 
 

@@ -22,7 +22,7 @@ from bridge.downstream.holdings import Holdings
 from bridge.downstream.outlet import Outlet, Surroundings
 from bridge.downstream.outlets import Opening
 from bridge.downstream.registry import ConnectionStatistics
-from bridge.downstream.terms import Terms, heartbeat_seconds, options_of, skips_trades, told_limits
+from bridge.downstream.terms import Terms, heartbeat_seconds, options_of, padding_bytes, skips_trades, told_limits
 from bridge.downstream.ways import Ways
 from bridge.hub.holes import LagCounts
 from bridge.model import SECONDS, Code, Stream, Topic, TopicRefused, UnixNanos, Want, Wishes
@@ -72,6 +72,7 @@ class StreamConnection:
                 heartbeat_seconds=heartbeat_seconds(terms),
                 pending_bytes=terms.limits.pending_bytes_per_connection,
                 skips=skips_trades(terms),
+                padding_bytes=padding_bytes(terms),
                 farewell_seconds=terms.limits.write_deadline_seconds,
                 refused=self._refused,
                 ended=self._ended,

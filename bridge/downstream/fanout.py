@@ -22,7 +22,7 @@ from bridge.downstream.alarms import Alarm, Call
 from bridge.downstream.batch import Batcher
 from bridge.downstream.codec import framed
 from bridge.downstream.goodbyes import goaway
-from bridge.downstream.outlet import Outlet
+from bridge.downstream.outlet import Frame, Outlet, as_it_is, padded
 from bridge.downstream.sieve import belongs, newest_books
 from bridge.downstream.ways import Ways
 from bridge.hub.contract import Publication
@@ -49,6 +49,7 @@ class StreamWriter:
         "_decided",
         "_due_at",
         "_ending",
+        "_frame",
         "_gone",
         "_outlet",
         "_pump",
@@ -70,6 +71,7 @@ class StreamWriter:
         self._sieves = ways.codec.replaces_books
         self._outlet: Outlet | None = None
         self._batcher: Batcher | None = None
+        self._frame: Frame = as_it_is
         self.subscription: Subscription | None = None
         self.sent_bytes = 0
         self.sent_events = 0
@@ -115,7 +117,8 @@ class StreamWriter:
     def begin(self, outlet: Outlet) -> None:
         """Write from now on."""
         self._outlet = outlet
-        self._batcher = self._ways.pump.batcher(self._ways.codec, self._ways.hub, outlet.frame)
+        self._frame = padded(outlet.frame, self._ways.padding_bytes)
+        self._batcher = self._ways.pump.batcher(self._ways.codec, self._ways.hub, self._frame)
         self._ways.pump.streams.add(self)
         self._quiet_since = trio.current_time()
         if self._ways.heartbeat_seconds:
@@ -244,9 +247,6 @@ class StreamWriter:
             self.flush()
         if not self._blocked:
             self._ways.ended(code)
-
-    def _frame(self, data: bytes) -> bytes:
-        return data if self._outlet is None else self._outlet.frame(data)
 
     def _unsaid(self) -> bytes:
         data = b"".join(self._said)

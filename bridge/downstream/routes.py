@@ -26,14 +26,14 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """An endpoint as it stands here.
 
     Attributes:
-        prefix: under which of the dialect's prefixes it stands.
         pattern: the path's segments; `{name}` stands for any one.
+        prefix: under which of the dialect's prefixes it stands.
     """
 
     served: ServedDialect
     endpoint: Endpoint
-    prefix: str
     pattern: tuple[str, ...]
+    prefix: str = ""
 
     @property
     def methods(self) -> tuple[str, ...]:

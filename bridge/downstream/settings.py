@@ -22,6 +22,8 @@ class ListenSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         allowed_origins: `scheme://host[:port]` of pages that may use us from a browser.
         allowed_hosts: names, beside localhost and IP literals, that a `Host` may have with `auth.mode = "none"`.
         default_websocket_dialect: who answers on `/ws` when no host decides.
+        padding_bytes: of a comment that follows each write of an event stream, for proxies that hold back what is short;
+            0 = none.
         admin_bind: one address for metrics and admin.
         allow_anonymous: lets `auth.mode = "none"` listen beyond loopback.
     """
@@ -34,6 +36,7 @@ class ListenSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     allowed_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     default_websocket_dialect: str = "liquidity"
+    padding_bytes: int = 0
     admin_bind: str = "127.0.0.1:8081"
     allow_anonymous: bool = False
 

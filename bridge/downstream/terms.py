@@ -42,6 +42,11 @@ def heartbeat_seconds(terms: Terms) -> float:
     return min((seconds for seconds in both if seconds), default=0)
 
 
+def padding_bytes(terms: Terms) -> int:
+    """Return how long a comment follows each write of this stream; only an event stream has a word that means nothing."""
+    return terms.house.listen.padding_bytes if terms.transport is Transport.SSE else 0
+
+
 def skips_trades(terms: Terms) -> bool:
     """Return whether a client that lags too far is skipped ahead, with a gap, rather than sent away.
 

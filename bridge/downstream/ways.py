@@ -18,6 +18,7 @@ class Ways(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         heartbeat_seconds: how long it may be silent; 0 = for ever.
         pending_bytes: what may wait for the peer; 0 = without bound. `skips`: trades past that are declared missing.
+        padding_bytes: of the comment that follows each write; 0 = none.
         farewell_seconds: how long the goodbye may take; 0 = for ever.
         refused: told when the vendor refused a topic; says so to the client and drops the topic.
         ended: told when the goodbye has gone.
@@ -33,6 +34,7 @@ class Ways(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_seconds: float
     pending_bytes: int
     skips: bool
+    padding_bytes: int = 0
     farewell_seconds: float
     refused: Callable[[TopicRefused], None]
     ended: Callable[[Code], None]

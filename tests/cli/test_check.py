@@ -88,6 +88,8 @@ def test_every_mistake_is_named_by_its_key_with_the_nearest_valid_one(check):
             '[dialects.liquidity]\nhosts = ["a.example"]\n[dialects.tradingview]\nhosts = ["A.example"]\n',
             "dialects.tradingview.hosts: A.example is dialects.liquidity's already",
         ),
+        ("[listen]\npadding_bytes = 70000\n", "listen.padding_bytes: at most 65536, not 70000"),
+        ("[listen]\npadding_bytes = -1\n", "listen.padding_bytes: a number of at least 0, not -1"),
         ('[listen]\ntrusted_proxies = ["proxy"]\n', "listen.trusted_proxies: "),
         (FEED + 'connect_to = "there"\n', "feeds.lq.connect_to: 'there' must be ip:port"),
         (FEED + 'ca_file = "no.pem"\n', "feeds.lq.ca_file: "),
