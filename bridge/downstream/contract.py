@@ -56,7 +56,7 @@ class ServedDialect(msgspec.Struct, frozen=True, kw_only=True):
     """A dialect as it is served here.
 
     Attributes:
-        prefixes: path prefixes under which its endpoints stand; "" = at the root.
+        prefixes: path prefixes under which its endpoints stand, without a slash at the end; "" = at the root.
         settings: the operator's word.
         limits: `[limits]` with the dialect's own on top.
     """
@@ -96,11 +96,16 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):
-    """One request: which dialect's endpoint it hit, what it says, and who sent it."""
+    """One request: which dialect's endpoint it hit, what it says, and who sent it.
+
+    Attributes:
+        prefix: under which of the dialect's prefixes the endpoint was found.
+    """
 
     served: ServedDialect
     request: Request
     peer: Peer
+    prefix: str = ""
 
 
 class PeerConnection(Protocol):

@@ -147,6 +147,7 @@ def _exchange(came: Arrival, match: Match, body: bytes) -> Exchange:
         served=match.route.served,
         request=request_of(came, match, body),
         peer=peer_of(came, match.route.endpoint),
+        prefix=match.route.prefix,
     )
 
 

@@ -63,8 +63,8 @@ def find_key(auth: AuthSettings, shown: str) -> ApiKey | None:
 def stream_url(house: House, exchange: Exchange, kind: EndpointKind) -> str:
     """Return the URL of the dialect's stream endpoint of a kind, as its client should use it; "" when it has none.
 
-    It is told from `listen.public_url`, or from what the client itself called us, and stands under the prefix under which that
-    name leads to this dialect: two dialects may share a path.
+    It is told from `listen.public_url`, or from what the client itself called us. It has the prefix that the client came by, or
+    else the one under which that name leads to this dialect: two dialects may share a path.
     """
     served = exchange.served
     endpoint = next((endpoint for endpoint in served.dialect.endpoints if endpoint.kind is kind), None)
@@ -73,9 +73,8 @@ def stream_url(house: House, exchange: Exchange, kind: EndpointKind) -> str:
     base = house.listen.public_url
     if base is None:
         base = f"{exchange.peer.scheme}://{exchange.peer.authority or 'localhost'}"
-    prefix = way_to(
-        house.served, served, endpoint, host_of(urlsplit(base).netloc), house.listen.default_websocket_dialect
-    )
+    host, default = host_of(urlsplit(base).netloc), house.listen.default_websocket_dialect
+    prefix = exchange.prefix or way_to(house.served, served, endpoint, host, default)
     if kind is EndpointKind.WEBSOCKET:
         base = "ws" + base.removeprefix("http")
     return f"{base.rstrip('/')}{prefix}{endpoint.path}"

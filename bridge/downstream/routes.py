@@ -56,7 +56,7 @@ def routes_of(served_dialects: Sequence[ServedDialect]) -> tuple[Route, ...]:
         own = (POLL, STREAM, INSTRUMENTS) if served.dialect.name == CANONICAL else ()
         for prefix in served.prefixes:
             for endpoint in (*served.dialect.endpoints, *own):
-                pattern = tuple((prefix.rstrip("/") + endpoint.path).split("/"))
+                pattern = tuple((prefix + endpoint.path).split("/"))
                 routes.append(Route(served=served, endpoint=endpoint, prefix=prefix, pattern=pattern))
     return tuple(routes)
 
@@ -135,10 +135,10 @@ def way_to(
     """
     routes = routes_of(dialects)
     for prefix in served.prefixes:
-        found = matches(routes, prefix.rstrip("/") + endpoint.path)
+        found = matches(routes, prefix + endpoint.path)
         if found and choose(found, host, default).route.served is served:
-            return prefix.rstrip("/")
-    return served.prefixes[-1].rstrip("/")
+            return prefix
+    return served.prefixes[-1]
 
 
 def allowed_methods(found: Sequence[Match]) -> tuple[str, ...]:

@@ -144,7 +144,7 @@ async def test_a_key_gets_a_token_and_addresses_that_work(prefix):
         answer = await asked(f"{running.urls[0]}{prefix}/api/token/generate", *options)
         assert answer.status == 200
         minted = answer.json
-        assert minted["sseUrl"] == f"{running.urls[0]}/sse/stream"
+        assert minted["sseUrl"] == f"{running.urls[0]}{prefix}/sse/stream"
         # /ws is Liquidity's by default, so a client that calls us by no vendor's name is led to the prefix.
         assert minted["wsUrl"] == f"{running.urls[0].replace('http', 'ws')}/tradingview/ws"
         with trio.fail_after(30):
