@@ -1,10 +1,29 @@
-"""What holds for every test: nothing that one of them configures in the process reaches the next."""
+"""What every test has: the process as it was at the start, and the vendors' own pages where they are."""
+
+import os
+from pathlib import Path
 
 import pytest
 import structlog
+
+from tests.support.data import ROOT, absent
 
 
 @pytest.fixture(autouse=True)
 def _logging_as_at_start():
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def vendor_page():
+    """Return a function that reads a vendor's page by the beginning of its file's name."""
+
+    def read(prefix: str) -> str:
+        folder = Path(os.environ.get("BRIDGE_VENDOR_DOCS") or ROOT.parent / "shared" / "vendor-docs")
+        found = sorted(folder.glob(f"{prefix}*.txt"))
+        if not found:
+            absent(f"no page {prefix}*.txt: neither in BRIDGE_VENDOR_DOCS nor in {folder}")
+        return found[0].read_text(encoding="utf-8")
+
+    return read
