@@ -16,7 +16,7 @@ from random import SystemRandom
 import msgspec
 import trio
 
-from bridge.app.serving import limits_of, served_dialects
+from bridge.app.serving import limits_of, manner_of, served_dialects
 from bridge.broker.loader import open_log
 from bridge.clock import wall_clock
 from bridge.config import Config
@@ -153,7 +153,7 @@ async def run_simulator(
 ) -> None:
     """Run a vendor's simulator: the bridge serving that vendor's dialect from a tape."""
     hub = _hub("memory:", simulation.limits)
-    dialect = load_dialect(simulation.dialect)
+    dialect = load_dialect(simulation.dialect).mannered(manner_of(simulation.settings))
     symbols = SymbolTable(dialect.spelling, simulation.instruments)
     feed = TapeFeed(
         TAPE,

@@ -7,7 +7,7 @@ the request's `Host`; a client that cannot be told apart by that uses the prefix
 import msgspec
 
 from bridge.config import Config
-from bridge.dialects.contract import SymbolTable
+from bridge.dialects.contract import Manner, SymbolTable
 from bridge.dialects.loader import dialect_names, load_dialect
 from bridge.downstream.contract import ServedDialect
 from bridge.downstream.settings import DialectSettings, LimitSettings
@@ -27,7 +27,8 @@ def served_dialects(config: Config) -> tuple[ServedDialect, ...]:
 
 def _served(config: Config, name: str, prefixes: tuple[str, ...]) -> ServedDialect:
     """Serve a dialect with the listed instruments' spellings in it; a canonical topic is spelled by our ids alone."""
-    dialect, settings = load_dialect(name), config.dialects.get(name, DialectSettings())
+    settings = config.dialects.get(name, DialectSettings())
+    dialect = load_dialect(name).mannered(manner_of(settings))
     return ServedDialect(
         dialect=dialect,
         symbols=SymbolTable(dialect.spelling, {} if name == CANONICAL else config.aliases(name)),
@@ -35,6 +36,12 @@ def _served(config: Config, name: str, prefixes: tuple[str, ...]) -> ServedDiale
         settings=settings,
         prefixes=prefixes,
     )
+
+
+def manner_of(settings: DialectSettings) -> Manner:
+    """Return what an operator says of how a dialect answers; for what is not said, the dialect's own."""
+    said = {name: value for name in Manner.__struct_fields__ if (value := getattr(settings, name)) is not None}
+    return Manner(**said)
 
 
 def limits_of(limits: LimitSettings, settings: DialectSettings) -> LimitSettings:

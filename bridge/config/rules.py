@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from bridge.config.numbers import wrong_numbers
 from bridge.config.structs import BrokerSettings, Config
-from bridge.dialects.contract import SymbolTable
+from bridge.dialects.contract import Manner, SymbolTable
 from bridge.dialects.loader import dialect_names, load_dialect
 from bridge.downstream.settings import AuthSettings, LimitSettings, ListenSettings
 from bridge.model import FeedName
@@ -22,6 +22,8 @@ ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "E
 
 MAX_PADDING_BYTES = 65_536
 """No proxy that we know of holds back more; every write of every event stream has as many."""
+
+_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 _HOST = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+")
 """A name, an IPv4 address, or an IPv6 one without brackets: as a `Host` is compared."""
@@ -55,7 +57,21 @@ def _dialect_rules(config: Config) -> list[str]:
             problems.append(f"dialects.{name}: no such dialect; there are {', '.join(dialect_names())}")
         if dialect.sse_refusal not in ("status", "retry"):
             problems.append(f"dialects.{name}.sse_refusal: status or retry, not {dialect.sse_refusal!r}")
-    return [*problems, *_host_rules(config)]
+    return [*problems, *_manner_rules(config), *_host_rules(config)]
+
+
+def _manner_rules(config: Config) -> list[str]:
+    problems = []
+    for name, dialect in config.dialects.items():
+        heeded = load_dialect(name).manners if name in dialect_names() else frozenset(Manner.__struct_fields__)
+        said = [key for key in Manner.__struct_fields__ if getattr(dialect, key) is not None]
+        problems += [f"dialects.{name}.{key}: {name} has nothing of the kind" for key in said if key not in heeded]
+        if dialect.timestamp_unit not in (None, "s", "ms"):
+            problems.append(f"dialects.{name}.timestamp_unit: s or ms, not {dialect.timestamp_unit!r}")
+        path = dialect.realtime_path
+        if path is not None and not _PATH.fullmatch(path):
+            problems.append(f"dialects.{name}.realtime_path: a path such as /v1/realtime, not {path!r}")
+    return problems
 
 
 def _host_rules(config: Config) -> list[str]:

@@ -143,9 +143,16 @@ class DialectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         hosts: `Host` values that select it.
         sse_refusal: `status`, or `retry` (200, `retry: 15000`, end) for EventSource clients that never come back.
         heartbeat_seconds: instead of the party's own.
+        realtime_path: where its event stream stands, instead of its documents' place; this and the next are members of
+            `dialects.contract.Manner`, which not every dialect heeds.
+        named_events: whether the messages of an event stream have a name beside the `type` in their data.
+        timestamp_unit: of the times that its messages have: `s` or `ms`.
     """
 
     hosts: tuple[str, ...] = ()
     limits: DialectLimits = DialectLimits()
     sse_refusal: str = "status"
     heartbeat_seconds: float | None = None
+    realtime_path: str | None = None
+    named_events: bool | None = None
+    timestamp_unit: str | None = None

@@ -9,10 +9,9 @@ import trio
 
 from bridge.app import SIMULATED_ACCOUNT, Simulation, TokenGrant, made_up_secret, mint, run_bridge, run_simulator
 from bridge.app.house import _hub
-from bridge.app.serving import limits_of
 from bridge.clock import wall_clock
 from bridge.config import parse_config
-from bridge.downstream.settings import AuthSettings, DialectLimits, DialectSettings, LimitSettings
+from bridge.downstream.settings import AuthSettings, LimitSettings
 from bridge.errors import ConfigError
 from bridge.model import Covered, FeedName, InstrumentId, Topic, TopicKind, Trade, Want
 from bridge.tape import generate
@@ -78,12 +77,3 @@ def test_a_token_needs_a_secret():
 def test_made_up_secrets_are_long_enough_and_never_the_same():
     assert len(made_up_secret()) >= 32
     assert made_up_secret() != made_up_secret()
-
-
-def test_a_dialects_own_limits_stand_above_the_common_ones_and_zero_is_one_of_them():
-    own = DialectSettings(limits=DialectLimits(sse_connections_per_user=0, inbound_messages_burst=7))
-    limits = limits_of(LimitSettings(websocket_connections_per_user=3), own)
-    assert limits.sse_connections_per_user == 0
-    assert limits.inbound_messages_burst == 7
-    assert limits.websocket_connections_per_user == 3
-    assert limits.subscriptions_per_connection == 50

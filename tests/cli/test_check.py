@@ -88,6 +88,15 @@ def test_every_mistake_is_named_by_its_key_with_the_nearest_valid_one(check):
             '[dialects.liquidity]\nhosts = ["a.example"]\n[dialects.tradingview]\nhosts = ["A.example"]\n',
             "dialects.tradingview.hosts: A.example is dialects.liquidity's already",
         ),
+        (
+            "[dialects.liquidity]\nnamed_events = true\n",
+            "dialects.liquidity.named_events: liquidity has nothing of the kind",
+        ),
+        ('[dialects.tradingview]\ntimestamp_unit = "us"\n', "dialects.tradingview.timestamp_unit: s or ms, not 'us'"),
+        (
+            '[dialects.liquidity]\nrealtime_path = "rt"\n',
+            "dialects.liquidity.realtime_path: a path such as /v1/realtime",
+        ),
         ("[listen]\npadding_bytes = 70000\n", "listen.padding_bytes: at most 65536, not 70000"),
         ("[listen]\npadding_bytes = -1\n", "listen.padding_bytes: a number of at least 0, not -1"),
         ('[listen]\ntrusted_proxies = ["proxy"]\n', "listen.trusted_proxies: "),

@@ -34,6 +34,7 @@ from bridge.dialects.contract import (
     HttpAnswer,
     HttpRequest,
     Lane,
+    Manner,
     Mint,
     Profile,
     Question,
@@ -108,6 +109,7 @@ class CanonicalDialect:
     profile = PROFILE
     spelling: Spelling = CanonicalSpelling()
     endpoints: Sequence[Endpoint] = ENDPOINTS
+    manners: frozenset[str] = frozenset()  # we wrote the documents
 
     # ── we are its client ──
     def lane(self, topic: Topic, transport: Transport) -> Lane | None:
@@ -149,6 +151,10 @@ class CanonicalDialect:
         raise VendorProtocolError("a bridge mints no tokens over HTTP", body)
 
     # ── we answer as it ──
+    def mannered(self, manner: Manner) -> Dialect:
+        """Return the same: nothing is left open."""
+        return self
+
     def encoder(self, transport: Transport, symbols: SymbolTable, options: EncoderOptions) -> Encoder:
         """Our events → JSON, the same on every transport."""
         return CanonicalEncoder(options)

@@ -11,7 +11,7 @@
 | `conversation.py` | `Conversation`: the server's side of its protocol | downstream |
 
 `profile` has the vocabulary common to both halves, `client` the half in which we are the party's client, `server` the half
-in which we answer as if we were the party.
+in which we answer as if we were the party, `manner` what an operator may say of that.
 """
 
 from bridge.dialects.contract.client import (
@@ -36,6 +36,7 @@ from bridge.dialects.contract.client import (
     VendorError,
 )
 from bridge.dialects.contract.dialect import Dialect
+from bridge.dialects.contract.manner import Manner
 from bridge.dialects.contract.profile import (
     ClientLimits,
     Lane,
@@ -84,6 +85,7 @@ __all__ = [
     "HttpAnswer",
     "HttpRequest",
     "Lane",
+    "Manner",
     "Message",
     "Mint",
     "Outcome",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bridge.dialects.contract.client import Asked, Credential, Decoder, HttpRequest, Question, Requests, Signal, Site
+from bridge.dialects.contract.manner import Manner
 from bridge.dialects.contract.profile import Lane, Profile, Spelling, SymbolTable, Transport
 from bridge.dialects.contract.server import (
     Conversation,
@@ -27,12 +28,14 @@ class Dialect(Protocol):
         profile: its constants.
         spelling: its rules for unlisted instruments.
         endpoints: its own endpoints, for its existing clients.
+        manners: the members of `Manner` that it heeds.
     """
 
     name: str
     profile: Profile
     spelling: Spelling
     endpoints: Sequence[Endpoint]
+    manners: frozenset[str]
 
     # ── we are its client ──
     def lane(self, topic: Topic, transport: Transport) -> Lane | None:
@@ -80,6 +83,10 @@ class Dialect(Protocol):
         ...
 
     # ── we answer as it ──
+    def mannered(self, manner: Manner) -> "Dialect":
+        """Return this dialect as it answers in an operator's manner; as a client it is the same."""
+        ...
+
     def encoder(self, transport: Transport, symbols: SymbolTable, options: EncoderOptions) -> Encoder:
         """Our events → its messages, for all clients of a transport with these options."""
         ...

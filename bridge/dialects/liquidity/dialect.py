@@ -18,6 +18,7 @@ from bridge.dialects.contract import (
     HttpAnswer,
     HttpRequest,
     Lane,
+    Manner,
     Mint,
     Profile,
     Question,
@@ -113,13 +114,21 @@ STATUSES = {
 """The `status` inside the base protocol's error body; the contract's table, which this vendor does not differ from."""
 
 
+DOCUMENTED = Manner()
+"""As the page has it."""
+
+
 class LiquidityDialect:
     """Liquidity.io's market data, both ways; see `contract.Dialect` for each member."""
 
     name = "liquidity"
     profile = PROFILE
     spelling = LiquiditySpelling()
-    endpoints = ENDPOINTS
+    manners = frozenset({"realtime_path"})  # the base protocol moved it to /v1/realtime (VENDORS §2.4)
+
+    def __init__(self, manner: Manner = DOCUMENTED) -> None:
+        stream = msgspec.structs.replace(ENDPOINTS[0], path=manner.realtime_path or REALTIME_PATH)
+        self.endpoints = (stream, *ENDPOINTS[1:])
 
     def lane(self, topic: Topic, transport: Transport) -> Lane | None:
         """Return the transport's only lane, or None when it has no such data."""
@@ -160,6 +169,10 @@ class LiquidityDialect:
             VendorProtocolError: always.
         """
         raise VendorProtocolError("Liquidity mints no tokens for an API key", body)
+
+    def mannered(self, manner: Manner) -> "LiquidityDialect":
+        """Return the dialect with its event stream where the operator has it."""
+        return LiquidityDialect(manner)
 
     def encoder(self, transport: Transport, symbols: SymbolTable, options: EncoderOptions) -> LiquidityEncoder:
         """Return what spells events; the vendor has no options."""

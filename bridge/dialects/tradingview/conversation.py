@@ -12,6 +12,7 @@ import msgspec
 
 from bridge.dialects.contract import (
     Action,
+    Manner,
     Message,
     Refusal,
     Renew,
@@ -22,8 +23,8 @@ from bridge.dialects.contract import (
     Transport,
     Unsubscribe,
 )
-from bridge.dialects.tradingview.encode import error, event_id, seconds
-from bridge.dialects.tradingview.messages import ClientMessage, spell
+from bridge.dialects.tradingview.encode import DOCUMENTED, Voice
+from bridge.dialects.tradingview.messages import ClientMessage
 from bridge.dialects.tradingview.requests import (
     SUBSCRIPTIONS_PER_CONNECTION,
     SYMBOLS_PER_GROUP,
@@ -78,11 +79,13 @@ class TradingViewConversation:
     Args:
         transport: SSE or WebSocket.
         symbols: this bridge's spellings for the vendor.
+        manner: how the operator has it.
     """
 
-    def __init__(self, transport: Transport, symbols: SymbolTable) -> None:
+    def __init__(self, transport: Transport, symbols: SymbolTable, manner: Manner = DOCUMENTED) -> None:
         self._transport = transport
         self._symbols = symbols
+        self._voice = Voice(transport, manner)
         self._held: dict[str, Held] = {}
         self._made = 0
 
@@ -115,9 +118,9 @@ class TradingViewConversation:
             case "unsubscribe" | "unsubscribe_quote":
                 return self._unsubscribe(message.id, CANDLES if message.action == "unsubscribe" else QUOTES)
             case "ping":
-                return (Reply(messages=(Message(spell("pong")),)),)
+                return (Reply(messages=(self._voice.say("pong", None),)),)
             case "status":
-                return (Reply(messages=(Message(self._status()),)),)
+                return (Reply(messages=(self._status(),)),)
             case _:
                 raise Refusal(Code.BAD_REQUEST, f"there is no action {message.action[:40]!r}")
 
@@ -161,12 +164,12 @@ class TradingViewConversation:
             return Topic(TopicKind.QUOTE, instrument)
         return Topic(TopicKind.BAR, instrument, interval=interval)
 
-    def _status(self) -> bytes:
+    def _status(self) -> Message:
         listed = [
             {"id": held.id, "type": held.type, "symbols": [self._symbol(topic) for topic in held.topics]}
             for held in self._held.values()
         ]
-        return spell("status", subscriptions=listed)
+        return self._voice.say("status", None, subscriptions=listed)
 
     def _symbol(self, topic: Topic) -> str:
         instrument = topic.instrument
@@ -177,20 +180,15 @@ class TradingViewConversation:
         """Return a WebSocket's first word; SSE greets once its symbols are accepted."""
         if self._transport is not Transport.WEBSOCKET:
             return ()
-        return (Message(spell("connected", clientId=_client_id("ws", str(now)), timestamp=seconds(now))),)
+        return (self._voice.say("connected", now, clientId=_client_id("ws", str(now))),)
 
     def stream(self, stream: Stream) -> Sequence[Message]:
         """Return the SSE greeting. The `clientId` is made of the stream's name but does not tell it."""
         if self._transport is Transport.WEBSOCKET:
             return ()
         symbols = [self._symbol(Topic.parse(topic)) for topic in stream.topics]
-        told = spell(
-            "connected",
-            clientId=_client_id("sse", stream.stream),
-            symbols=symbols,
-            timestamp=seconds(stream.ts_recv),
-        )
-        return (Message(told, id=event_id(stream.at)),)
+        client_id = _client_id("sse", stream.stream)
+        return (self._voice.say("connected", stream.ts_recv, stream.at, clientId=client_id, symbols=symbols),)
 
     def subscribed(
         self,
@@ -206,10 +204,9 @@ class TradingViewConversation:
         self._held[held.id] = held
         symbols = [self._symbol(topic) for topic in held.topics]
         if held.type == QUOTES:
-            return (Message(spell("quote_subscribed", id=held.id, symbols=symbols, timestamp=seconds(now))),)
+            return (self._voice.say("quote_subscribed", now, id=held.id, symbols=symbols),)
         timeframe = TIMEFRAMES[held.topics[0].interval or Interval.M5]
-        told = spell("subscribed", id=held.id, symbol=symbols[0], timeframe=timeframe, timestamp=seconds(now))
-        return (Message(told),)
+        return (self._voice.say("subscribed", now, id=held.id, symbol=symbols[0], timeframe=timeframe),)
 
     def unsubscribed(
         self,
@@ -222,7 +219,7 @@ class TradingViewConversation:
         gone = action.answer if isinstance(action.answer, tuple) else ()
         for id_ in gone:
             self._held.pop(id_, None)
-        return tuple(Message(spell("unsubscribed", id=id_, timestamp=seconds(now))) for id_ in gone)
+        return tuple(self._voice.say("unsubscribed", now, id=id_) for id_ in gone)
 
     def renewed(
         self,
@@ -239,19 +236,19 @@ class TradingViewConversation:
         if problem.code in LEAVES:
             self._lose(problem.topic)
         symbol = self._subject(problem.topic)
-        return (Message(error(problem.code, problem.message, problem.ts_recv, id=problem.ref, symbol=symbol)),)
+        return (self._voice.error(problem.code, problem.message, problem.ts_recv, id=problem.ref, symbol=symbol),)
 
     def expiring(self, expires: UnixNanos, now: UnixNanos) -> Sequence[Message]:
         """Return `auth_expiring`."""
-        return (Message(spell("auth_expiring", expiresAt=expires // MILLISECONDS, timestamp=seconds(now))),)
+        return (self._voice.say("auth_expiring", now, expiresAt=expires // MILLISECONDS),)
 
     def goodbye(self, goaway: Goaway) -> Sequence[Message]:
         """Return `auth_expired`, or an error; nothing when we are only going away: the end says that."""
         if goaway.reason is Code.TOKEN_EXPIRED:
-            return (Message(spell("auth_expired", timestamp=seconds(goaway.ts_recv))),)
+            return (self._voice.say("auth_expired", goaway.ts_recv),)
         if goaway.reason is Code.GOING_AWAY:
             return ()
-        return (Message(error(goaway.reason, goaway.reason.value.replace("_", " "), goaway.ts_recv)),)
+        return (self._voice.error(goaway.reason, goaway.reason.value.replace("_", " "), goaway.ts_recv),)
 
     def heartbeat(self, now: UnixNanos) -> Sequence[Message]:
         """Return a comment on SSE; on a WebSocket it is the client that pings."""

@@ -22,6 +22,7 @@ from bridge.dialects.contract import (
     HttpAnswer,
     HttpRequest,
     Lane,
+    Manner,
     Mint,
     Profile,
     Question,
@@ -39,7 +40,7 @@ from bridge.dialects.contract import (
 from bridge.dialects.scalars import MALFORMED
 from bridge.dialects.tradingview.conversation import TradingViewConversation
 from bridge.dialects.tradingview.decode import TradingViewDecoder, read_answer
-from bridge.dialects.tradingview.encode import ERROR_CODES, TradingViewEncoder, spell_token
+from bridge.dialects.tradingview.encode import DOCUMENTED, ERROR_CODES, TradingViewEncoder, spell_token
 from bridge.dialects.tradingview.messages import moment
 from bridge.dialects.tradingview.requests import (
     SUBSCRIPTIONS_PER_CONNECTION,
@@ -104,6 +105,12 @@ class TradingViewDialect:
     profile = PROFILE
     spelling = TradingViewSpelling()
     endpoints = ENDPOINTS
+    manners = frozenset(
+        {"named_events", "timestamp_unit"}
+    )  # the newest samples name events, other times are in ms (VENDORS §1.3)
+
+    def __init__(self, manner: Manner = DOCUMENTED) -> None:
+        self._manner = manner
 
     def lane(self, topic: Topic, transport: Transport) -> Lane | None:
         """Return where quotes and bars go: an SSE stream has one type and one timeframe. There is nothing else, nor polling."""
@@ -150,13 +157,17 @@ class TradingViewDialect:
         """Read the answer to it; the error's text never holds the body, which holds the token."""
         return _minted(body)
 
+    def mannered(self, manner: Manner) -> "TradingViewDialect":
+        """Return the dialect with the operator's names and times."""
+        return TradingViewDialect(manner)
+
     def encoder(self, transport: Transport, symbols: SymbolTable, options: EncoderOptions) -> TradingViewEncoder:
         """Return what spells events; a quote's other fields are this vendor's own, so they always go along."""
-        return TradingViewEncoder(transport, symbols)
+        return TradingViewEncoder(transport, symbols, self._manner)
 
     def conversation(self, transport: Transport, symbols: SymbolTable) -> TradingViewConversation:
         """Return the server's side of one connection."""
-        return TradingViewConversation(transport, symbols)
+        return TradingViewConversation(transport, symbols, self._manner)
 
     def state_question(self, request: Request, symbols: SymbolTable) -> StateQuestion:
         """Return whose quote a REST request wants."""
@@ -169,7 +180,7 @@ class TradingViewDialect:
     def state_answer(self, request: Request, answer: StateAnswer, symbols: SymbolTable) -> HttpAnswer:
         """Return the newest quote in the vendor's envelope."""
         event, cursor = answer.events[-1]
-        (message,) = TradingViewEncoder(Transport.POLLING, symbols).encode(event, cursor, whole=True)
+        (message,) = TradingViewEncoder(Transport.POLLING, symbols, self._manner).encode(event, cursor, whole=True)
         return HttpAnswer(body=message.data)
 
     def mint_question(self, request: Request) -> Mint:

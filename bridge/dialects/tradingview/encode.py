@@ -2,7 +2,7 @@
 
 A quote goes out as its changed fields, or whole when the encoder is asked for it; a field that is gone is null. Candles are
 spelled as the page has them on SSE and as the vendor's WebSocket has them there (VENDORS §3). Numbers keep their digits; times
-are whole Unix seconds, as documented.
+are whole Unix seconds, as documented, unless the operator has `timestamp` in milliseconds.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from bridge.dialects.contract import Message, SymbolTable, Transport
+from bridge.dialects.contract import Manner, Message, SymbolTable, Transport
 from bridge.dialects.scalars import number
 from bridge.dialects.tradingview.messages import FIGURES, spell
 from bridge.dialects.tradingview.symbols import bar_id
@@ -80,41 +80,92 @@ ERROR_CODES: Mapping[Code, str] = MappingProxyType(
 """Our code → the vendor's. It has published INVALID_SYMBOL; the rest is assumed, in its manner (VENDORS §1.4, §1.8)."""
 
 
+DOCUMENTED = Manner()
+"""As the page has it: events without names, times in whole seconds."""
+
+UNITS: Mapping[str, int] = MappingProxyType({"s": SECONDS, "ms": MILLISECONDS})
+"""The units of `timestamp`."""
+
+NEVER_NAMED = "error"
+"""The type whose name would call EventSource's own handler."""
+
+
+class Voice:
+    """Makes messages of one transport in the operator's manner.
+
+    Args:
+        transport: which of the vendor's transports.
+        manner: how the operator has it.
+    """
+
+    def __init__(self, transport: Transport, manner: Manner) -> None:
+        self._sse = transport is Transport.SSE
+        self._named = self._sse and manner.named_events
+        self._unit = UNITS[manner.timestamp_unit]
+
+    def say(self, kind: str, moment: UnixNanos | None, at: str = "", **fields: object) -> Message:
+        """Make a message; an SSE id is a cursor's offset: the vendor's are taken for integers.
+
+        Args:
+            kind: its type.
+            moment: for its `timestamp`; None is left out.
+            at: the cursor for its id; "" = none.
+            fields: the others in their order; None is left out.
+        """
+        data = spell(kind, **fields, timestamp=None if moment is None else moment // self._unit)
+        name = kind if self._named and kind != NEVER_NAMED else ""
+        return Message(data, event=name, id=at.rpartition("-")[2] if self._sse else "")
+
+    def error(self, code: Code, message: str, moment: UnixNanos, at: str = "", **about: str | None) -> Message:
+        """Make an error message; `about` may have the `id` and the `symbol` that it is about."""
+        return self.say("error", moment, at, code=ERROR_CODES[code], message=message, **about)
+
+
 class TradingViewEncoder:
     """Spells events for all clients of one transport.
 
     Args:
         transport: which of the vendor's transports.
         symbols: this bridge's spellings for the vendor.
+        manner: how the operator has it.
     """
 
-    def __init__(self, transport: Transport, symbols: SymbolTable) -> None:
+    def __init__(self, transport: Transport, symbols: SymbolTable, manner: Manner = DOCUMENTED) -> None:
         self._transport = transport
         self._symbols = symbols
+        self._voice = Voice(transport, manner)
 
     def encode(self, event: LogEvent, cursor: str, *, whole: bool) -> Sequence[Message]:
-        """Spell an event; see `contract.Encoder`. An SSE id is the cursor's offset: the vendor's are taken for integers."""
+        """Spell an event; see `contract.Encoder`."""
+        polling = self._transport is Transport.POLLING
         match event:
             case Quote():
-                data = self._quote(event, whole=whole)
-            case Bar() if self._transport is Transport.SSE:
-                data = _sse_bar(event, self._symbol(event.instrument))
-            case Bar() if self._transport is Transport.WEBSOCKET:
-                data = _websocket_bar(event, self._symbol(event.instrument))
-            case FeedStatus(status=FeedHealth.DOWN) if self._transport is not Transport.POLLING:
-                data = error(Code.UPSTREAM_UNAVAILABLE, event.reason or "the feed is down", event.ts_recv)
+                return (self._quote(event, cursor, whole=whole),)
+            case Bar() if not polling:
+                return (self._bar(event, cursor),)
+            case FeedStatus(status=FeedHealth.DOWN) if not polling:
+                reason = event.reason or "the feed is down"
+                return (self._voice.error(Code.UPSTREAM_UNAVAILABLE, reason, event.ts_recv, cursor),)
             case _:
                 raise Unspeakable(f"TradingView has no word for this {type(event).__name__} on {self._transport}")
-        return (Message(data, id=event_id(cursor) if self._transport is Transport.SSE else ""),)
 
-    def _quote(self, quote: Quote, *, whole: bool) -> bytes:
+    def _quote(self, quote: Quote, cursor: str, *, whole: bool) -> Message:
         symbol = self._symbol(quote.instrument)
         fields = _quote_fields(quote, whole=whole)
         if not fields:
             raise Unspeakable(f"TradingView has no word for what changed in this quote of {quote.instrument}")
         if self._transport is Transport.POLLING:
-            return msgspec.json.encode({"success": True, "data": {"symbol": symbol, "data": fields}, "msg": "Success"})
-        return spell("quote_update", symbol=symbol, data=fields, timestamp=seconds(quote.ts_event))
+            told = {"success": True, "data": {"symbol": symbol, "data": fields}, "msg": "Success"}
+            return Message(msgspec.json.encode(told))
+        return self._voice.say("quote_update", quote.ts_event, cursor, symbol=symbol, data=fields)
+
+    def _bar(self, bar: Bar, cursor: str) -> Message:
+        """A candle; on a WebSocket its subscription's id tells the interval, and is the one that our own client half uses."""
+        symbol = self._symbol(bar.instrument)
+        if self._transport is Transport.SSE:
+            return self._voice.say("price_update", bar.ts_event, cursor, symbol=symbol, data=_sse_candle(bar))
+        id_ = bar_id(Interval(bar.interval), symbol)
+        return self._voice.say("update", bar.ts_event, subscriptionId=id_, symbol=symbol, data=candle(bar))
 
     def _symbol(self, instrument: InstrumentId) -> str:
         symbol = self._symbols.vendor_symbol(instrument, self._transport)
@@ -123,19 +174,9 @@ class TradingViewEncoder:
         return symbol
 
 
-def event_id(cursor: str) -> str:
-    """The SSE id for a cursor: its offset, an integer that rises."""
-    return cursor.rpartition("-")[2]
-
-
 def seconds(moment: UnixNanos | None) -> int | None:
     """A moment in whole Unix seconds; None stays None and is left out."""
     return None if moment is None else moment // SECONDS
-
-
-def error(code: Code, message: str, now: UnixNanos, **about: str | None) -> bytes:
-    """Spell an error message; `about` may have the `id` and the `symbol` that it is about."""
-    return spell("error", code=ERROR_CODES[code], message=message, **about, timestamp=seconds(now))
 
 
 def _quote_fields(quote: Quote, *, whole: bool) -> Fields:
@@ -166,20 +207,21 @@ _QUOTE_WORDS: Mapping[str, tuple[str, Callable[[Any], object]]] = MappingProxyTy
 """Our field of a quote → the vendor's, and how its value is spelled there."""
 
 
-def _sse_bar(bar: Bar, symbol: str) -> bytes:
-    data = {"open": number(bar.open), "high": number(bar.high), "low": number(bar.low), "close": number(bar.close)}
-    volume = {} if bar.volume is None else {"volume": number(bar.volume)}
-    return spell("price_update", symbol=symbol, data={**data, **volume}, timestamp=seconds(bar.ts_event))
+def _sse_candle(bar: Bar) -> Fields:
+    data: Fields = {
+        "open": number(bar.open),
+        "high": number(bar.high),
+        "low": number(bar.low),
+        "close": number(bar.close),
+    }
+    return data if bar.volume is None else {**data, "volume": number(bar.volume)}
 
 
-def _websocket_bar(bar: Bar, symbol: str) -> bytes:
-    """A candle; its subscription's id tells the interval, and is the one that our own client half subscribes under."""
-    data: Fields = {} if bar.ts_open is None else {"time": bar.ts_open // SECONDS}
+def candle(bar: Bar) -> Fields:
+    """A candle as everywhere but on SSE."""
+    data: Fields = {} if bar.ts_open is None else {"time": seconds(bar.ts_open)}
     data |= {"open": number(bar.open), "close": number(bar.close), "max": number(bar.high), "min": number(bar.low)}
-    if bar.volume is not None:
-        data["volume"] = number(bar.volume)
-    id_ = bar_id(Interval(bar.interval), symbol)
-    return spell("update", subscriptionId=id_, symbol=symbol, data=data, timestamp=seconds(bar.ts_event))
+    return data if bar.volume is None else {**data, "volume": number(bar.volume)}
 
 
 def spell_token(
