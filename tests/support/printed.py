@@ -1,4 +1,4 @@
-"""The clients that the vendors' pages print, cut out of the pages and run under Node.
+"""The clients that the vendors' pages print, cut out of the pages and run under Node and in a browser.
 
 What is changed is the base URL, and what cannot work as printed: an EventSource of Node is npm's `eventsource` 2, which sends
 the header that a browser's ignores; a WebSocket may only be talked to once it is open; where a client shows no credential
@@ -7,11 +7,15 @@ the header that a browser's ignores; a WebSocket may only be talked to once it i
 
 import os
 import re
+import signal
 import subprocess
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from shutil import which
+from typing import Any
 
 from tests.support.data import ROOT, absent
 
@@ -64,27 +68,93 @@ def quick_start(page: str) -> str:
     return f"{SSE}(async () => {{\n{code}\n}})();\n"
 
 
+Lines = Callable[[int], list[str]]
+"""Returns the next so many lines that a client prints; fewer when it has ended."""
+
+
 @contextmanager
-def running(code: str, folder: Path, **environ: str) -> Iterator[Callable[[int], list[str]]]:
-    """Run a client until the block ends; yields what returns its next so many lines."""
+def in_node(code: str, folder: Path, environ: Mapping[str, str]) -> Iterator[Lines]:
+    """Run a client under Node until the block ends."""
+    _needs_modules()
+    script = folder / "client.tsx"
+    script.write_text(code)
+    with _printing(["node", "-r", "sucrase/register/tsx", str(script)], environ) as process:
+        yield lambda count: [line.rstrip("\n") for _, line in zip(range(count), process.stdout, strict=False)]
+
+
+@contextmanager
+def in_browser(code: str, folder: Path, environ: Mapping[str, str]) -> Iterator[Lines]:
+    """Run a client in a page of headless Chromium until the block ends; the page's origin is `PAGE` of `environ`."""
+    _needs_modules()
+    if which("chromium") is None:
+        absent("Chromium is not installed")
+    (folder / "client.tsx").write_text(code)
+    make = ["node", str(CLIENTS / "page.cjs"), str(folder / "client.tsx")]
+    page = subprocess.run(make, capture_output=True, env=_environment(environ), check=True).stdout
+    with _site(page, int(environ["PAGE"].rpartition(":")[2])):
+        flags = ("--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--no-proxy-server")
+        profile = f"--user-data-dir={folder / 'profile'}"
+        with _printing(["chromium", *flags, profile, environ["PAGE"]], environ) as process:
+            said = (found[1] for line in process.stdout if (found := CONSOLE.search(line)))
+            yield lambda count: [line for _, line in zip(range(count), said, strict=False)]
+
+
+CONSOLE = re.compile(r':CONSOLE[:(]\d+\)?\] "(.*)", source: ')
+"""How Chromium logs what a page prints."""
+
+WAYS = {"Node": in_node, "Chromium": in_browser}
+
+
+def _needs_modules() -> None:
     if which("node") is None:
         absent("Node is not installed")
     if not MODULES.is_dir():
         absent("npm's modules are not installed: npm install --no-package-lock --prefix tests/clients")
-    script = folder / "client.tsx"
-    script.write_text(code)
-    paths = f"{MODULES}{os.pathsep}{CLIENTS}"
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+    return {**os.environ, "NODE_PATH": f"{MODULES}{os.pathsep}{CLIENTS}", **environ}
+
+
+@contextmanager
+def _printing(command: list[str], environ: Mapping[str, str]) -> Iterator[Any]:
+    """Run a program until the block ends, with all that it started."""
     with subprocess.Popen(
-        ["node", "-r", "sucrase/register/tsx", str(script)],
+        command,
         cwd=CLIENTS,
-        env={**os.environ, "NODE_PATH": paths, **environ},
+        env=_environment(environ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     ) as process:
-        assert process.stdout is not None
         try:
-            yield lambda count: [line.rstrip("\n") for _, line in zip(range(count), process.stdout, strict=False)]
+            yield process
         finally:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def _site(page: bytes, port: int) -> Iterator[None]:
+    """Serve one page on a port of 127.0.0.1."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.send_header("content-length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, *arguments: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", port), Page) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
