@@ -39,6 +39,7 @@ _QUOTE_LOSSES = {
     "last_time": _WHOLE_SECONDS,
     "last_size": _NO_WORD,
     "conflated": _NO_WORD,
+    "derived": _NO_WORD,
 }
 _BAR_LOSSES = {
     "ts_event": _WHOLE_SECONDS,
