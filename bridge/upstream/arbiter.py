@@ -1,18 +1,20 @@
 """Decides which feed serves a topic: listed instruments by their list, unlisted ones by globs and spelling. Plain and at once.
 
-A listed instrument goes to the first of its feeds that has such data; an unlisted one to the first feed whose globs match
-and whose dialect accepts the spelling, and to no other. Unlisted ids are remembered only while they are asked for, because a
-client can make up any number of them.
+A listed instrument goes to the first of its feeds that has such data, or else to the first that has what it can be made of
+(`derivable`); an unlisted one to the first feed whose globs match and whose dialect accepts the spelling, and to no other.
+Unlisted ids are remembered only while they are asked for, because a client can make up any number of them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 
 import msgspec
 import trio
 
 from bridge.dialects.contract import Dialect, Refusal, SymbolTable, Transport
 from bridge.model import AccountId, Code, FeedName, InstrumentId, Topic, TopicKind, Want
+from bridge.upstream.derivable import sources_of
 
 IDLE_SECONDS = 60.0
 """An unlisted id not asked for during so long gives way to another: twice the default linger."""
@@ -85,12 +87,18 @@ class Arbiter:
             raise Refusal(Code.BAD_REQUEST, f"{topic} names no instrument", topic=str(topic))
         feeds = self._feeds_of(topic, topic.instrument)
         parts = [Topic(kind, topic.instrument) for kind in _ALL] if topic.kind is TopicKind.ALL else [topic]
-        for feed in feeds:
-            wants = tuple(Want(part, feed.name) for part in parts if _has(feed, part))
-            if wants:
-                return wants
+        for able in (_has, _can_serve):
+            for feed in feeds:
+                if any(able(feed, part) for part in parts):
+                    return tuple(Want(part, feed.name) for part in parts if _can_serve(feed, part))
         names = " and ".join(f"{feed.name} over {feed.transport}" for feed in feeds)
         raise Refusal(Code.UNSUPPORTED_TOPIC, f"{names} has no {topic.kind} of {topic.instrument}", topic=str(topic))
+
+    def sources(self, want: Want) -> tuple[Topic, ...]:
+        """Return what to ask a want's feed for; more than the thing itself, or something else, where it has to be derived."""
+        feed = self._feeds.get(want.feed)
+        found = () if feed is None or want.topic.instrument is None else sources_of(want.topic, partial(_has, feed))
+        return found or (want.upstream,)
 
     def _orders(self, topic: Topic, accounts: Sequence[AccountId]) -> tuple[Want, ...]:
         wants = tuple(
@@ -125,6 +133,11 @@ class Arbiter:
             message = f"more than {self._max_unlisted} unlisted instruments are asked for"
             raise Refusal(Code.OVERLOADED, message, topic=str(topic), retry_after_seconds=IDLE_SECONDS)
         self._asked[instrument] = now
+
+
+def _can_serve(feed: FeedEntry, topic: Topic) -> bool:
+    """Whether a feed has a topic, or what it can be made of."""
+    return bool(sources_of(topic, partial(_has, feed)))
 
 
 def _has(feed: FeedEntry, topic: Topic) -> bool:

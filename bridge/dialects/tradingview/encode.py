@@ -39,6 +39,7 @@ _QUOTE_LOSSES = {
     "last_time": _WHOLE_SECONDS,
     "last_size": _NO_WORD,
     "conflated": _NO_WORD,
+    "derived": _NO_WORD,
 }
 _BAR_LOSSES = {
     "ts_event": _WHOLE_SECONDS,
@@ -120,6 +121,11 @@ class Voice:
         """Make an error message; `about` may have the `id` and the `symbol` that it is about."""
         return self.say("error", moment, at, code=ERROR_CODES[code], message=message, **about)
 
+    def history(self, id_: str, symbol: str, bars: Sequence[Bar], moment: UnixNanos) -> Message:
+        """Tell the candles of the past that a subscribe asked for; newest first, as everywhere in this API (VENDORS §1.4)."""
+        periods = [_candle(bar) for bar in reversed(bars)]
+        return self.say("history", moment, id=id_, symbol=symbol, periods=periods)
+
 
 class TradingViewEncoder:
     """Spells events for all clients of one transport.
@@ -165,7 +171,7 @@ class TradingViewEncoder:
         if self._transport is Transport.SSE:
             return self._voice.say("price_update", bar.ts_event, cursor, symbol=symbol, data=_sse_candle(bar))
         id_ = bar_id(Interval(bar.interval), symbol)
-        return self._voice.say("update", bar.ts_event, subscriptionId=id_, symbol=symbol, data=candle(bar))
+        return self._voice.say("update", bar.ts_event, subscriptionId=id_, symbol=symbol, data=_candle(bar))
 
     def _symbol(self, instrument: InstrumentId) -> str:
         symbol = self._symbols.vendor_symbol(instrument, self._transport)
@@ -217,7 +223,7 @@ def _sse_candle(bar: Bar) -> Fields:
     return data if bar.volume is None else {**data, "volume": number(bar.volume)}
 
 
-def candle(bar: Bar) -> Fields:
+def _candle(bar: Bar) -> Fields:
     """A candle as everywhere but on SSE."""
     data: Fields = {} if bar.ts_open is None else {"time": seconds(bar.ts_open)}
     data |= {"open": number(bar.open), "close": number(bar.close), "max": number(bar.high), "min": number(bar.low)}
