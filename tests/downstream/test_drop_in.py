@@ -9,6 +9,7 @@ from bridge.model import (
     Bar,
     BookLevel,
     BookSnapshot,
+    Code,
     FeedName,
     InstrumentId,
     Trade,
@@ -92,6 +93,35 @@ async def test_a_tradingview_client_has_candles_and_their_past_over_liquiditys_t
         longer.say({"action": "subscribe", "symbol": "COINBASE:BTCUSD", "timeframe": "60", "range": 9})
         history = await first(longer, "history")
         assert [(one["close"], one["volume"]) for one in history["periods"]] == [(13, 4)]
+
+
+async def test_a_tradingview_event_stream_has_candles_of_any_timeframe_over_liquiditys_trades(autojump_clock):
+    async with open_bench(**over(LIQUIDITY, Transport.SSE, TRADINGVIEW)) as (bench, nursery):
+        query = "symbols=COINBASE:BTCUSD&type=price&timeframe=240"
+        client = bench.stream(nursery, bench.exchange("sse", query))
+        await first(client, "connected")
+        bench.cover("trade:BTC-USD", feed=FeedName(LIQUIDITY))
+        for seconds, price in ((10, "10"), (14_399, "8"), (14_400, "9")):
+            trade(bench, seconds, price, "0.5")
+        await client.until(lambda: len(client.of("price_update")) == 4)
+        told = [one["data"] for one in client.of("price_update")]
+        over_now = {"open": 10, "high": 10, "low": 8, "close": 8, "volume": 1.0}
+        assert told[1:] == [over_now, over_now, {"open": 9, "high": 9, "low": 9, "close": 9, "volume": 0.5}]
+
+
+async def test_a_vendors_refusal_of_what_candles_are_made_of_is_told_of_the_candles(autojump_clock):
+    async with open_bench(**over(LIQUIDITY, Transport.WEBSOCKET, TRADINGVIEW)) as (bench, nursery):
+        client = websocket(bench, nursery)
+        client.say({"action": "subscribe", "id": "x", "symbol": "COINBASE:BTCUSD"})
+        await first(client, "subscribed")
+        bench.refuse("trade:BTC-USD", Code.UNKNOWN_INSTRUMENT, feed=FeedName(LIQUIDITY))
+        error = await first(client, "error")
+        assert (error["code"], error["symbol"]) == ("INVALID_SYMBOL", "COINBASE:BTCUSD")
+        client.say({"action": "status"})
+        assert (await first(client, "status"))["subscriptions"] == []
+        client.say({"action": "subscribe", "id": "y", "symbol": "COINBASE:BTCUSD", "timeframe": "60"})
+        await client.until(lambda: len(client.of("error")) == 2)
+        assert client.of("error")[1]["id"] == "y", "what was refused lately is refused at once, whatever is made of it"
 
 
 async def test_a_tradingview_client_has_quotes_over_liquiditys_book_and_trades(autojump_clock):

@@ -81,7 +81,7 @@ async def test_bars_and_quotes_of_a_feed_that_has_neither_are_what_its_trades_an
             for name, checker in checkers.items():
                 nursery.start_soon(TRANSPORTS[name], running.urls[0], checker)
             for checker in checkers.values():
-                await until(checker.enough)
+                await until(checker.enough, seconds=60)
             nursery.cancel_scope.cancel()
     for checker in checkers.values():
         assert checker.final == sorted(set(checker.final))

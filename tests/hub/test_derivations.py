@@ -103,6 +103,23 @@ async def test_the_feed_is_asked_for_the_sources_until_nobody_wants_what_they_ma
         nursery.cancel_scope.cancel()
 
 
+async def test_what_was_made_is_forgotten_like_anything_else(autojump_clock):
+    hub = Hub(MemoryLog(), TrioClock(NOON), HubSettings(linger_seconds=5, history_seconds=20), made_of)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hub.run)
+        subscription = hub.open(wants(QUOTE, BAR), None, ROOMY)
+        cover(hub, TRADE, BOOK)
+        sell(hub, 1, "10")
+        book(hub, (9, 5), (11, 6))
+        subscription.close()
+        await trio.sleep(6)
+        uncover(hub, TRADE, BOOK)
+        await trio.sleep(60)
+        statistics = hub.statistics()
+        assert (statistics.topics, statistics.derived, statistics.interests, statistics.history_events) == (1, 0, 0, 0)
+        nursery.cancel_scope.cancel()
+
+
 # ── bars ──
 
 
