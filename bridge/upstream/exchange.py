@@ -40,6 +40,7 @@ class Exchange:
     def __init__(self, stream: trio.abc.Stream, peer: str) -> None:
         self.head = Head(0, "", {})
         self._stream = stream
+        self._receive = stream.socket.recv if isinstance(stream, trio.SocketStream) else stream.receive_some
         self._peer = peer
         self._heard = False
         self._machine = h11.Connection(h11.CLIENT)
@@ -106,7 +107,7 @@ class Exchange:
         """Return the next event of the machine's."""
         try:
             while (event := self._machine.next_event()) is h11.NEED_DATA:
-                data = bytes(await self._stream.receive_some(READ_BYTES))
+                data = bytes(await self._receive(READ_BYTES))
                 self._heard = self._heard or bool(data)
                 self._machine.receive_data(data)
         except h11.RemoteProtocolError as error:
