@@ -177,7 +177,7 @@ def contracts(module: Path) -> bool:
 
 
 UPSTREAM_AWAITS = """
-    answer ask bell carrier changes connectors exchange feed handover http line link pace polling silence sse stream_feed
+    answer ask bell carrier changes connectors exchange feed handover http line link pace polling prompt silence sse stream_feed
     tape token_sources tokens tunnel websocket websocket_connection
 """
 DOWNSTREAM_AWAITS = """

@@ -20,8 +20,8 @@ from bridge.upstream.refusals import Head
 from bridge.upstream.route import Route, host_header
 from bridge.upstream.tunnel import open_stream
 
-READ_BYTES = 65_536
-"""As much as is taken at once: a few hundred events, which are all published before anything else has its turn."""
+READ_BYTES = 16_384
+"""As much as is taken at once: some hundred events, which are all published before anything else has its turn."""
 
 Headers = Iterable[tuple[str, str]]
 
@@ -40,7 +40,6 @@ class Exchange:
     def __init__(self, stream: trio.abc.Stream, peer: str) -> None:
         self.head = Head(0, "", {})
         self._stream = stream
-        self._receive = stream.socket.recv if isinstance(stream, trio.SocketStream) else stream.receive_some
         self._peer = peer
         self._heard = False
         self._machine = h11.Connection(h11.CLIENT)
@@ -107,7 +106,7 @@ class Exchange:
         """Return the next event of the machine's."""
         try:
             while (event := self._machine.next_event()) is h11.NEED_DATA:
-                data = bytes(await self._receive(READ_BYTES))
+                data = bytes(await self._stream.receive_some(READ_BYTES))
                 self._heard = self._heard or bool(data)
                 self._machine.receive_data(data)
         except h11.RemoteProtocolError as error:
