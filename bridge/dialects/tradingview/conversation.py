@@ -22,7 +22,7 @@ from bridge.dialects.contract import (
     Transport,
     Unsubscribe,
 )
-from bridge.dialects.tradingview.encode import error, event_id, seconds, spell_history
+from bridge.dialects.tradingview.encode import candle, error, event_id, seconds
 from bridge.dialects.tradingview.messages import ClientMessage, spell
 from bridge.dialects.tradingview.requests import (
     BARS_PER_QUESTION,
@@ -213,7 +213,11 @@ class TradingViewConversation:
         told = spell("subscribed", id=held.id, symbol=symbols[0], timeframe=timeframe, timestamp=seconds(now))
         if not action.history:
             return (Message(told),)
-        return (Message(told), Message(spell_history(held.id, symbols[0], action.past, now)))
+        periods = [
+            candle(bar) for bar in reversed(action.past)
+        ]  # newest first, as everywhere in this API (VENDORS §1.4)
+        past = spell("history", id=held.id, symbol=symbols[0], periods=periods, timestamp=seconds(now))
+        return (Message(told), Message(past))
 
     def unsubscribed(
         self,

@@ -25,7 +25,6 @@ from bridge.dialects.contract import (
     Unsubscribe,
 )
 from bridge.dialects.tradingview import DIALECT
-from bridge.dialects.tradingview.encode import spell_history
 from bridge.model import SECONDS, Bar, Code, FeedName, Goaway, InstrumentId, Problem, Retry, Topic, UnixNanos
 
 NOW = UnixNanos(1710807361 * SECONDS + 999)
@@ -101,7 +100,7 @@ def test_candles_are_subscribed_under_the_clients_id():
     assert client.listed == {}
 
 
-def candle(minute: int, close: str, *, final: bool) -> Bar:
+def bar(minute: int, close: str, *, final: bool) -> Bar:
     prices = {name: Decimal(value) for name, value in zip(("open", "high", "low"), ("10", "12.50", "9"), strict=True)}
     opened = UnixNanos(NOW - NOW % (60 * SECONDS) + minute * 60 * SECONDS)
     about = {"instrument": InstrumentId("BTC-USD"), "feed": FeedName("f"), "ts_recv": NOW}
@@ -113,7 +112,7 @@ def test_a_range_asks_for_so_many_candles_of_the_past_and_they_are_told_newest_f
     asked = {"action": "subscribe", "id": "p", "symbol": "COINBASE:BTCUSD", "timeframe": "1", "range": 2}
     (action,) = conversation.receive(json.dumps(asked))
     assert action.history == 2
-    past = (candle(0, "11.0", final=True), candle(1, "12", final=False))
+    past = (bar(0, "11.0", final=True), bar(1, "12", final=False))
     done = msgspec.structs.replace(action, past=past)
     _, history = [json.loads(one.data) for one in conversation.subscribed(done, action.topics, "e-1", NOW)]
     first = NOW // SECONDS // 60 * 60
@@ -135,12 +134,22 @@ def test_a_range_is_bounded_as_the_vendors_rest_is(given, bars):
 
 
 def test_what_the_server_half_tells_of_the_past_the_client_half_reads():
-    past = [candle(minute, str(minute), final=True) for minute in range(3)]
-    said = spell_history("bar.1m:COINBASE:BTCUSD", "COINBASE:BTCUSD", past, NOW)
+    past = [bar(minute, str(minute), final=True) for minute in range(3)]
+    conversation = DIALECT.conversation(Transport.WEBSOCKET, TABLE)
+    ours = {
+        "action": "subscribe",
+        "id": "bar.1m:COINBASE:BTCUSD",
+        "symbol": "COINBASE:BTCUSD",
+        "timeframe": "1",
+        "range": 3,
+    }
+    (action,) = conversation.receive(json.dumps(ours))
+    done = msgspec.structs.replace(action, past=tuple(past))
+    _, told = conversation.subscribed(done, action.topics, "e-1", NOW)
     asked = Asked(FeedName("f"), Lane(Transport.WEBSOCKET), TABLE)
     asked.add([Topic.parse("bar.1m:BTC-USD")])
-    bars = DIALECT.decoder(asked).decode(Frame(data=said, ts_recv=NOW))
-    assert [(bar.ts_open, bar.close, bar.is_final) for bar in bars] == [
+    read = DIALECT.decoder(asked).decode(Frame(data=told.data, ts_recv=NOW))
+    assert [(one.ts_open, one.close, one.is_final) for one in read] == [
         (one.ts_open, one.close, True if one is not past[-1] else None) for one in past
     ]
 
