@@ -213,9 +213,8 @@ class TradingViewConversation:
         told = spell("subscribed", id=held.id, symbol=symbols[0], timeframe=timeframe, timestamp=seconds(now))
         if not action.history:
             return (Message(told),)
-        periods = [
-            candle(bar) for bar in reversed(action.past)
-        ]  # newest first, as everywhere in this API (VENDORS §1.4)
+        # Newest first, as everywhere in this API (VENDORS §1.4).
+        periods = [candle(bar) for bar in reversed(action.past)]
         past = spell("history", id=held.id, symbol=symbols[0], periods=periods, timestamp=seconds(now))
         return (Message(told), Message(past))
 
