@@ -13,9 +13,17 @@ class Emit(msgspec.Struct, frozen=True):
 
 
 class Confirmed(msgspec.Struct, frozen=True):
-    """From here on these topics are served completely."""
+    """From here on these topics are served completely; those in `continued` since the bookmark that the session came with."""
 
     topics: tuple[Topic, ...]
+    continued: frozenset[Topic] = frozenset()
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """The vendor goes on with these, but declares that something is missing."""
+
+    topics: tuple[Topic, ...]
+    reason: str
 
 
 class Doubted(msgspec.Struct, frozen=True):
@@ -58,4 +66,4 @@ class Complaint(msgspec.Struct, frozen=True):
     message: str
 
 
-Effect = Complaint | Emit | Confirmed | Doubted | Declined | Say | Expiring | GiveUp
+Effect = Complaint | Emit | Confirmed | Skipped | Doubted | Declined | Say | Expiring | GiveUp

@@ -14,7 +14,7 @@ from bridge.dialects.contract import Credential
 from bridge.errors import BridgeError, VendorRefused
 from bridge.model import Covered, FeedHealth, FeedName, FeedStatus, Topic, TopicRefused, Uncovered, UnixNanos
 from bridge.upstream.contract import ConnectionStatistics, FeedStatistics, Publish
-from bridge.upstream.session import SessionCounters
+from bridge.upstream.counters import SessionCounters
 
 DOWN_AFTER = 3
 """Failed attempts in a row after which a feed counts as down: one is a hiccup, three span several seconds of backoff."""
@@ -99,12 +99,12 @@ class Standing(SessionCounters):
         """How many topics are covered."""
         return len(self._covered)
 
-    def cover(self, topics: Iterable[Topic]) -> None:
-        """These are received completely from here on."""
-        new = tuple(topic for topic in topics if topic not in self._covered)
+    def cover(self, topics: Iterable[Topic], *, continued: bool = False) -> None:
+        """These are received completely from here on; `continued`: as they were before the break, which cost nothing."""
+        new = tuple(sorted((topic for topic in topics if topic not in self._covered), key=str))
         if new:
             self._covered.update(new)
-            self.publish(Covered(feed=self.name, topics=new, ts_recv=self.clock()))
+            self.publish(Covered(feed=self.name, topics=new, ts_recv=self.clock(), continued=continued))
 
     def uncover(self, topics: Iterable[Topic], reason: str) -> None:
         """Something of these may be missed from here on."""

@@ -8,7 +8,7 @@ that is heard has it confirmed, so a hand-over leaves no break.
 import trio
 
 from bridge.model import Topic, UpstreamEvent
-from bridge.upstream.effects import Emit
+from bridge.upstream.effects import Emit, Skipped
 from bridge.upstream.link import Link
 from bridge.upstream.overlap import Overlap
 from bridge.upstream.standing import Standing
@@ -100,13 +100,21 @@ class Voice:
         self.cover(reason)
 
     # ── coverage ──
-    def cover(self, reason: str) -> None:
-        """Say what is covered now, and what no longer for which reason."""
+    def cover(self, reason: str, continued: frozenset[Topic] = frozenset()) -> None:
+        """Say what is covered now, what of it goes on from before its break, and what is covered no longer for which reason."""
         heard = [link for link in (self.speaking, self.incoming) if link is not None and link.end is None]
         now = frozenset(topic for link in heard for topic in link.session.confirmed)
         before, self._covered = self._covered, now
         self._standing.uncover(before - now, reason)
-        self._standing.cover(sorted(now - before, key=str))
+        self._standing.cover(now - before - continued)
+        self._standing.cover((now - before) & continued, continued=True)
+
+    def skip(self, link: Link, said: Skipped) -> None:
+        """A link's vendor declares a hole: a moment without coverage, unless another link that is heard has no such hole."""
+        speaks_for = link.session.topics if self.speaking is None else self.speaking.session.topics
+        topics = [topic for topic in said.topics if link is self.speaking or topic not in speaks_for]
+        self._standing.uncover(topics, said.reason)
+        self._standing.cover(topics)
 
     def _publish_all(self, overlap: Overlap, events: list[UpstreamEvent]) -> None:
         for event in events:

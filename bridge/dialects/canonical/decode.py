@@ -1,8 +1,9 @@
 """What another bridge says, read into our events and signals (a relay, and `state` questions to it).
 
 The other bridge's numbering is its own: `sequence` is left out, our hub numbers again. Its `gap` means that events are
-missing for good, so the topics count as uncovered for a moment; from that our hub makes the gap that our clients see. Its
-feeds' health is an error message to us, its liveness a heartbeat.
+missing for good; from that our hub makes the gap that our clients see. Its cursor is where we go on after a break: whatever
+its verdict then is, what it cannot make good it declares, so nothing else is missing. Its feeds' health is an error message
+to us, its liveness a heartbeat.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,16 +31,18 @@ from bridge.dialects.canonical.messages import (
     StreamMessage,
     TradeMessage,
 )
-from bridge.dialects.canonical.requests import spelled
+from bridge.dialects.canonical.requests import RESUME, spelled
 from bridge.dialects.contract import (
     Asked,
     Frame,
     Heartbeat,
+    Missed,
     Question,
     QuestionKind,
     Ready,
     Refused,
     Signal,
+    SubscriptionsLost,
     SymbolTable,
     Transport,
     Unknown,
@@ -49,14 +52,13 @@ from bridge.dialects.scalars import MALFORMED, malformed, reader
 from bridge.errors import VendorProtocolError
 from bridge.model import (
     Code,
-    Covered,
     FeedName,
     InstrumentId,
     Topic,
     TopicKind,
-    Uncovered,
     UnixNanos,
     UpstreamEvent,
+    Verdict,
     unix_nanos,
 )
 
@@ -87,9 +89,13 @@ class CanonicalDecoder:
 
     Args:
         asked: what the session asked for; the rest is left out.
+
+    Attributes:
+        cursor: of the newest message that had one.
     """
 
     def __init__(self, asked: Asked) -> None:
+        self.cursor: str | None = None
         self._asked = asked
 
     def decode(self, frame: Frame) -> Sequence[UpstreamEvent | Signal]:
@@ -105,6 +111,7 @@ class CanonicalDecoder:
             if kind in _KNOWN:
                 raise
             return (Unknown(kind[:64]),)
+        self.cursor = message.id or self.cursor
         try:
             match message:
                 case QuoteMessage() | TradeMessage() | SnapshotMessage() | DeltaMessage() | BarMessage():
@@ -145,32 +152,35 @@ class CanonicalDecoder:
         match message:
             case StreamMessage():
                 together = self._asked.lane.transport is Transport.SSE
-                return (Ready(None if together else self._topics(message.topics)),)
+                continued = message.verdict != Verdict.FRESH
+                return (Ready(None if together else self._topics(message.topics), continued),)
             case OkMessage():
                 return (Ready(self._topics(message.topics)) if message.op == "subscribe" else Heartbeat(),)
             case GapMessage():
-                return self._gap(message, frame.ts_recv)
+                return self._gap(message)
             case ProblemMessage():
-                return (self._problem(message),)
+                return self._problem(message)
             case GoawayMessage():
                 return (VendorError(message.reason, f"the bridge hung up, come back: {message.retry}", fatal=True),)
             case FeedStatusMessage():
                 return (_health(message),)
 
-    def _gap(self, message: GapMessage, now: UnixNanos) -> Sequence[UpstreamEvent]:
+    def _gap(self, message: GapMessage) -> Sequence[Signal]:
         topics = self._topics(message.topics)
         if message.repaired or not topics:
             return ()
-        reason = f"the bridge declared a gap ({message.cause})"
-        feed = self._asked.feed
-        return (
-            Uncovered(feed=feed, topics=topics, ts_recv=now, reason=reason),
-            Covered(feed=feed, topics=topics, ts_recv=now),
-        )
+        return (Missed(topics, f"the bridge declared a gap ({message.cause})"),)
 
-    def _problem(self, message: ProblemMessage) -> Signal:
+    def _problem(self, message: ProblemMessage) -> Sequence[Signal]:
+        """A resuming operation is all or nothing: but for the topic it was refused for, each is asked for again by itself."""
+        said = self._complaint(message)
+        if message.ref != RESUME:
+            return (said,)
+        return (said, SubscriptionsLost()) if isinstance(said, Refused) and said.topic else (SubscriptionsLost(),)
+
+    def _complaint(self, message: ProblemMessage) -> Signal:
         code = _REFUSALS.get(message.code)
-        named = [text for text in (message.topic, message.ref) if text]
+        named = [text for text in (message.topic, message.ref) if text and text != RESUME]
         ours = self._topics(named)
         if code is None or (named and not ours):
             return VendorError(message.code, message.message)

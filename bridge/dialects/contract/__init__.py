@@ -10,19 +10,19 @@
 | `encode.py` | `Encoder`: our events → its messages | downstream |
 | `conversation.py` | `Conversation`: the server's side of its protocol | downstream |
 
-`profile` has the vocabulary common to both halves, `client` the half in which we are the party's client, `server` the half
-in which we answer as if we were the party.
+`profile` has the vocabulary common to both halves, `client` the half in which we are the party's client, `site` where it
+lives then, `server` the half in which we answer as if we were the party.
 """
 
 from bridge.dialects.contract.client import (
     Answer,
     Asked,
-    Credential,
     CredentialEnding,
     Decoder,
     Frame,
     Heartbeat,
     HttpRequest,
+    Missed,
     Outcome,
     Question,
     QuestionKind,
@@ -30,7 +30,6 @@ from bridge.dialects.contract.client import (
     Refused,
     Requests,
     Signal,
-    Site,
     SubscriptionsLost,
     Unknown,
     VendorError,
@@ -64,6 +63,7 @@ from bridge.dialects.contract.server import (
     Subscribe,
     Unsubscribe,
 )
+from bridge.dialects.contract.site import Credential, Site
 
 __all__ = [
     "Action",
@@ -86,6 +86,7 @@ __all__ = [
     "Lane",
     "Message",
     "Mint",
+    "Missed",
     "Outcome",
     "Profile",
     "Question",

@@ -9,6 +9,7 @@ from bridge.dialects.contract import (
     Heartbeat,
     Lane,
     Message,
+    Missed,
     Question,
     QuestionKind,
     Ready,
@@ -202,15 +203,7 @@ HEARD = (
         lane=SSE,
         frame=GAP_TEXT,
         topics=("trade:BTC-USD",),
-        yields=(
-            Uncovered(
-                feed=FEED,
-                topics=(Topic.parse("trade:BTC-USD"),),
-                ts_recv=TS_RECV,
-                reason="the bridge declared a gap (upstream)",
-            ),
-            Covered(feed=FEED, topics=(Topic.parse("trade:BTC-USD"),), ts_recv=TS_RECV),
-        ),
+        yields=(Missed((Topic.parse("trade:BTC-USD"),), "the bridge declared a gap (upstream)"),),
     ),
     Heard(
         name="the first word",

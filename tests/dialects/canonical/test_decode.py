@@ -13,17 +13,19 @@ from bridge.dialects.contract import (
     Frame,
     Heartbeat,
     Lane,
+    Missed,
     Question,
     QuestionKind,
     Ready,
     Refused,
+    SubscriptionsLost,
     SymbolTable,
     Transport,
     Unknown,
     VendorError,
 )
 from bridge.errors import VendorProtocolError
-from bridge.model import AccountId, Covered, FeedName, InstrumentId, Interval, Topic, Uncovered, UnixNanos
+from bridge.model import AccountId, FeedName, InstrumentId, Interval, Topic, UnixNanos
 
 NOW = UnixNanos(1_800_000_000_000_000_000)
 TRADE = '{"type":"trade","id":"e-1","instrument":"BTC-USD","feed":"x","ts_recv":"2026-03-19T00:34:44Z","price":"1","size":"2"}'
@@ -78,16 +80,16 @@ def test_a_bar_of_another_interval_is_left_out():
     assert read(bar.replace("5m", "7m"), "bar.5m:A") == []
 
 
-def test_a_gap_means_uncovered_for_a_moment():
+def test_a_gap_means_that_something_of_our_topics_is_missing():
     gap = (
         '{"type":"gap","topics":["trade:BTC-USD","order"],"from":"e-1","to":"e-4","cause":"upstream","repaired":%s,'
         '"ts_recv":"2026-03-19T00:34:44Z"}'
     )
     topics = (Topic.parse("trade:BTC-USD"),)
-    lost, again = read(gap % "false", "quote:BTC-USD", "trade:BTC-USD")
-    assert isinstance(lost, Uncovered)
-    assert isinstance(again, Covered)
-    assert (lost.topics, again.topics, lost.feed) == (topics, topics, "relay")
+    (missed,) = read(gap % "false", "quote:BTC-USD", "trade:BTC-USD")
+    assert isinstance(missed, Missed)
+    assert missed.topics == topics
+    assert "upstream" in missed.reason
     assert read(gap % "true", "trade:BTC-USD") == []
     assert read(gap % "false", "quote:BTC-USD") == []
 
@@ -99,6 +101,32 @@ def test_confirmation_is_stream_on_sse_and_ok_on_websocket():
     assert read(stream, "quote:A", "quote:B", transport=Transport.WEBSOCKET) == [Ready((Topic.parse("quote:A"),))]
     assert read(ok, "quote:A", "quote:B", transport=Transport.WEBSOCKET) == [Ready((Topic.parse("quote:A"),))]
     assert read('{"type":"ok","op":"ping"}', transport=Transport.WEBSOCKET) == [Heartbeat()]
+
+
+@pytest.mark.parametrize("verdict", ["resumed", "reset"])
+def test_who_comes_back_goes_on_from_its_cursor_and_is_told_of_what_is_missing_by_gaps_alone(verdict):
+    stream = f'{{"type":"stream","id":"e-1","stream":"s","verdict":"{verdict}","topics":["quote:A"],"limits":{{}}}}'
+    assert read(stream, "quote:A") == [Ready(None, continued=True)]
+    assert read(stream, "quote:A", transport=Transport.WEBSOCKET) == [Ready((Topic.parse("quote:A"),), continued=True)]
+
+
+def test_a_resume_that_is_refused_is_asked_for_again_topic_by_topic():
+    problem = '{"type":"problem","id":"e-1","code":"%s","message":"m","ref":"resume"%s,"retry":"no"}'
+    refused, named = problem % ("forbidden", ',"topic":"quote:A"'), Refused(Topic.parse("quote:A"), "forbidden", "m")
+    assert read(refused, "quote:A", "quote:B") == [named, SubscriptionsLost()]
+    assert read(problem % ("bad_request", ""), "quote:A", "quote:B") == [SubscriptionsLost()]
+
+
+def test_the_cursor_is_that_of_the_newest_message_that_has_one():
+    reader = decoder("quote:A")
+    assert reader.cursor is None
+    for text, cursor in (
+        ('{"type":"stream","id":"e-1","stream":"s","verdict":"fresh","topics":["quote:A"],"limits":{}}', "e-1"),
+        ('{"type":"ok","op":"ping"}', "e-1"),
+        ('{"type":"trade","id":"e-7","instrument":"other","price":"1","size":"1"}', "e-7"),
+    ):
+        reader.decode(Frame(data=text.encode(), ts_recv=NOW))
+        assert reader.cursor == cursor
 
 
 @pytest.mark.parametrize(

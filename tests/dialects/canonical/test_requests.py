@@ -2,6 +2,7 @@
 
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import pytest
 
 from bridge.dialects.canonical import DIALECT
@@ -92,3 +93,17 @@ def test_what_a_bridge_cannot_be_asked_is_none():
     assert asked(QuestionKind.ORDER, order_id="o") is None
     assert asked(QuestionKind.BARS) is None
     assert asked(QuestionKind.QUOTE, instrument=None) is None
+
+
+def test_on_a_websocket_all_that_is_resumed_is_asked_for_in_the_first_operation_and_the_rest_one_by_one():
+    session = requests("quote:A", "trade:B", "trade:C", transport=Transport.WEBSOCKET)
+    session.open(None, "e-7")
+    (first,) = session.subscribe([Topic.parse("quote:A"), Topic.parse("trade:B")])
+    assert msgspec.json.decode(first) == {
+        "op": "subscribe",
+        "topics": ["quote:A", "trade:B"],
+        "after": "e-7",
+        "ref": "resume",
+    }
+    (second,) = session.subscribe([Topic.parse("trade:C")])
+    assert msgspec.json.decode(second) == {"op": "subscribe", "topics": ["trade:C"], "ref": "trade:C"}

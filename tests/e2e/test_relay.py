@@ -1,0 +1,184 @@
+"""A bridge behind a bridge: vendor → bridge → (CONNECT proxy) → bridge → client, over real sockets.
+
+What a client of the far bridge is told is held against what a client of the near one is told at the same time. The way between
+the bridges goes through a proxy that knows only CONNECT and a network that can be cut.
+"""
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trio
+
+from bridge.app import Running, TokenGrant, mint
+from bridge.config import Config
+from bridge.dialects.contract import Transport
+from bridge.downstream.settings import AuthSettings, LimitSettings, ListenSettings
+from bridge.model import FeedName
+from bridge.upstream.settings import FeedSettings, TokenSource
+from tests.support.faults import End, FaultProxy, fault_proxy
+from tests.support.proxy import Tunnels, open_proxy
+from tests.support.readers import Reader, until, websocket
+from tests.support.stage import Vendor, bridge, client_token, config_of, feed_of, vendor
+from tests.support.truth import Book, assert_told_in_runs, runs
+
+AUTH = AuthSettings(secret="a secret of this test, long enough", default_topics=("*",))
+TOPICS = "trade:BTC-USD,quote:BTC-USD,book:BTC-USD,book.5:BTC-USD,order"
+OWN = {"id", "ts_recv", "feed", "sequence", "prev_sequence"}
+"""What every bridge says in its own words: its cursors, its clock, its name for the feed, its books' numbering."""
+
+KINDS = ("trade", "quote", "book_delta", "order")
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Attributes: the vendor, the bridge next to it, the way from there to the one behind, and that one."""
+
+    party: Vendor
+    near: Running
+    network: FaultProxy
+    tunnels: Tunnels
+    far: Running
+
+
+def relay_of(url: str, transport: str, **settings) -> FeedSettings:
+    return FeedSettings(**{"dialect": "canonical", "url": url, "transports": (Transport(transport),)} | settings)
+
+
+def far_config(feed: FeedSettings, **limits) -> Config:
+    return Config(
+        path=Path("bridge.toml"),
+        listen=ListenSettings(bind=("127.0.0.1:0",)),
+        auth=AUTH,
+        limits=LimitSettings(**limits),
+        feeds={FeedName("relay"): feed},
+    )
+
+
+def token_of(account: str) -> str:
+    return mint(AUTH, TokenGrant(sub="somebody", ttl_seconds=3600, accounts=(account,)))
+
+
+@asynccontextmanager
+async def chain(transport: str, speed: float = 5, **settings):
+    async with vendor("liquidity", speed=speed) as party:
+        near_config = config_of({"liquidity": feed_of(party, "sse", account="acme")}, auth=AUTH)
+        async with (
+            bridge(near_config) as near,
+            fault_proxy(int(near.urls[0].rpartition(":")[2])) as network,
+            open_proxy() as tunnels,
+        ):
+            feed = relay_of(
+                network.url,
+                transport,
+                proxy=f"http://127.0.0.1:{tunnels.port}",
+                token=TokenSource(value=token_of("liquidity/acme")),
+                **settings,
+            )
+            async with bridge(far_config(feed)) as far:
+                yield Chain(party, near, network, tunnels, far)
+
+
+def stripped(event: dict) -> dict:
+    return {key: value for key, value in event.items() if key not in OWN}
+
+
+def told(reader: Reader, kind: str) -> list[dict]:
+    """Events of one kind without what is each bridge's own; of books and quotes those after the first, which is a state."""
+    events = [stripped(event) for event in reader.of(kind)]
+    return [event | {"account": event["account"].partition("/")[2]} for event in events] if kind == "order" else events
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+async def test_what_a_relay_tells_is_what_it_was_told_but_for_ids_receipt_and_feed(transport):
+    near, far = Reader(TOPICS), Reader(TOPICS)
+    async with chain(transport, account="acme") as house, trio.open_nursery() as nursery:
+        nursery.start_soon(websocket, house.near.urls[0], near, token_of("liquidity/acme"))
+        await until(lambda: all(near.of(kind) for kind in KINDS))
+        nursery.start_soon(websocket, house.far.urls[0], far, token_of("relay/acme"))
+        await until(lambda: all(len(far.of(kind)) >= (2 if kind == "order" else 25) for kind in KINDS), 40)
+        nursery.cancel_scope.cancel()
+    assert house.tunnels.heads
+    assert all(head.startswith(b"CONNECT ") for head in house.tunnels.heads)
+    assert {event["feed"] for event in far.of(*KINDS)} == {"relay"}
+    assert not far.of("gap", "problem", "goaway")
+    assert not [event for event in far.of("quote") if event.get("conflated")]
+    for kind in KINDS:
+        assert_told_in_runs([told(far, kind)[1:]], told(near, kind))
+    for topic in ("book:BTC-USD", "book.5:BTC-USD"):
+        book = Book(topic)
+        assert sum(book.take(event) for event in far.events) > 1
+        assert book.snapshots == 1
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+async def test_a_short_break_between_the_bridges_costs_nothing(transport):
+    near, far = Reader("trade:BTC-USD"), Reader(TOPICS)
+    async with chain(transport, account="acme") as house, trio.open_nursery() as nursery:
+        nursery.start_soon(websocket, house.near.urls[0], near, token_of("liquidity/acme"))
+        await until(lambda: near.of("trade"))
+        nursery.start_soon(websocket, house.far.urls[0], far, token_of("relay/acme"))
+        await until(lambda: len(far.of("trade")) > 5 and far.of("quote") and len(far.of("book_delta")) > 5)
+        for how in (End.RST, End.FIN, End.RST):
+            before, seen = len(far.events), len(near.of("trade"))
+            house.network.refusing = True
+            assert house.network.drop(how)
+            await until(lambda n=seen: len(near.of("trade")) > n + 3)
+            house.network.refusing = False
+            await until(lambda n=before: {"trade", "quote", "book_delta"} <= {e["type"] for e in far.events[n:]}, 30)
+            statuses = [event["status"] for event in far.events[before:] if event["type"] == "feed_status"]
+            assert statuses[0] == "connecting"
+            assert statuses[-1] == "live"
+        behind = near.of("trade")[-1]["trade_id"]
+        await until(lambda: any(event["trade_id"] == behind for event in far.of("trade")))
+        nursery.cancel_scope.cancel()
+    assert not far.of("gap", "problem", "goaway")
+    assert_told_in_runs([told(far, "trade")], told(near, "trade"))
+    assert len(far.of("trade")) > 20
+    book = Book("book:BTC-USD")
+    assert sum(book.take(event) for event in far.events) > 10
+    assert book.snapshots >= 4
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+async def test_a_gap_that_the_near_bridge_declares_is_declared_by_the_far_one(transport):
+    near, far = Reader("trade:BTC-USD,book:BTC-USD"), Reader("trade:BTC-USD,book:BTC-USD")
+    async with chain(transport) as house, trio.open_nursery() as nursery:
+        nursery.start_soon(websocket, house.near.urls[0], near, token_of("liquidity/acme"))
+        await until(lambda: len(near.of("trade")) > 5)
+        nursery.start_soon(websocket, house.far.urls[0], far, client_token(AUTH, 3600))
+        await until(lambda: len(far.of("trade")) > 5 and len(far.of("book_delta")) > 5)
+        assert house.party.proxy.drop()
+        await until(lambda: far.of("gap"))
+        after = len(far.events)
+        await until(lambda: {"trade", "book_delta"} <= {event["type"] for event in far.events[after:]})
+        await trio.sleep(0.5)
+        nursery.cancel_scope.cancel()
+    assert {topic for gap in far.of("gap") for topic in gap["topics"]} == {"trade:BTC-USD", "book:BTC-USD"}
+    assert {gap["cause"] for gap in far.of("gap")} == {"upstream"}
+    stretches = runs(far.events, "trade", "trade:BTC-USD")
+    assert len(stretches) == 2
+    assert all(stretches)
+    assert_told_in_runs([[stripped(event) for event in run] for run in stretches], told(near, "trade"))
+    near_stretches = runs(near.events, "trade", "trade:BTC-USD")
+    assert stripped(stretches[0][-1]) == stripped(near_stretches[0][-1]), "the hole stands where the near bridge has it"
+    assert stripped(stretches[1][0]) == stripped(near_stretches[1][0])
+    book = Book("book:BTC-USD")
+    assert sum(book.take(event) for event in far.events) > 10
+
+
+async def test_orders_pass_only_when_the_relays_feed_has_an_account():
+    far = Reader("order")
+    async with chain("websocket") as house:
+        with trio.fail_after(20):
+            await websocket_problem(house.far.urls[0], far, token_of("relay/acme"))
+    (problem,) = far.of("problem")
+    assert problem["code"] == "forbidden"
+
+
+async def websocket_problem(url, reader, token):
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(websocket, url, reader, token)
+        await until(lambda: reader.of("problem"))
+        nursery.cancel_scope.cancel()
