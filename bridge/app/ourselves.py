@@ -6,6 +6,7 @@ A name is looked up only where a feed's port is one that we listen on. What goes
 
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from bridge.config import Config
@@ -52,10 +53,8 @@ def _dialled(feed: FeedSettings) -> Iterator[tuple[str, Address]]:
     if feed.proxy is not None:
         return
     if feed.connect_to is not None:
-        try:
+        with suppress(ConfigError):  # told as a mistake of its own
             yield "connect_to", read_address(feed.connect_to)
-        except ConfigError:
-            pass  # told as a mistake of its own
         return
     for key in _URLS:
         url = getattr(feed, key)

@@ -37,11 +37,11 @@ def names(monkeypatch):
 @pytest.mark.parametrize("bind", ["127.0.0.1:8443", "localhost:8443", "0.0.0.0:8443", "*:8443", ":8443"])
 def test_a_vendors_name_that_is_pointed_at_the_bridge_is_refused_with_connect_to_as_the_way_out(names, bind):
     names["api.vendor.example"] = "127.0.0.1"
-    (told,) = problems(['bind = ["%s"]' % bind], 'url = "https://api.vendor.example:8443"')
+    (told,) = problems([f'bind = ["{bind}"]'], 'url = "https://api.vendor.example:8443"')
     assert told.startswith("feeds.vendor.url: api.vendor.example:8443 is this bridge itself")
     assert "feeds.vendor.connect_to" in told
     out = ['url = "https://api.vendor.example:8443"', 'connect_to = "192.0.2.7:443"']
-    assert problems(['bind = ["%s"]' % bind], *out) == []
+    assert problems([f'bind = ["{bind}"]'], *out) == []
 
 
 def test_every_address_that_a_feed_dials_is_looked_at():
