@@ -2,6 +2,7 @@
 
 import msgspec
 
+from bridge.dialects.contract import CredentialEnding, Passage
 from bridge.model import Topic, UnixNanos, UpstreamEvent
 
 
@@ -24,6 +25,12 @@ class Skipped(msgspec.Struct, frozen=True):
 
     topics: tuple[Topic, ...]
     reason: str
+
+
+class Passed(msgspec.Struct, frozen=True):
+    """The vendor is a bridge, and these are the bridges that its events come by."""
+
+    via: tuple[str, ...]
 
 
 class Doubted(msgspec.Struct, frozen=True):
@@ -66,4 +73,13 @@ class Complaint(msgspec.Struct, frozen=True):
     message: str
 
 
-Effect = Complaint | Emit | Confirmed | Skipped | Doubted | Declined | Say | Expiring | GiveUp
+Effect = Complaint | Emit | Confirmed | Skipped | Passed | Doubted | Declined | Say | Expiring | GiveUp
+
+
+def at_once(word: CredentialEnding | Passage) -> Effect:
+    """Return what follows from a word about the connection as a whole, whatever the session knows."""
+    match word:
+        case CredentialEnding(at):
+            return Expiring(at)
+        case Passage(via):
+            return Passed(via)

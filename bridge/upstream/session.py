@@ -18,6 +18,7 @@ from bridge.dialects.contract import (
     HttpRequest,
     Lane,
     Missed,
+    Passage,
     Ready,
     Refused,
     Requests,
@@ -38,10 +39,10 @@ from bridge.upstream.effects import (
     Doubted,
     Effect,
     Emit,
-    Expiring,
     GiveUp,
     Say,
     Skipped,
+    at_once,
 )
 from bridge.upstream.reminders import due_now
 from bridge.upstream.state import SessionState, Turn, after
@@ -198,16 +199,15 @@ class Session:
 
     def answered(self, topics: Sequence[Topic]) -> list[Effect]:
         """The pong of a ping sent behind a subscribe came: what was not refused or put in doubt by now is served."""
-        sure = [topic for topic in topics if topic not in self._doubted]
-        return self._confirm(sure) if sure else []
+        return self._confirm(sure) if (sure := [topic for topic in topics if topic not in self._doubted]) else []
 
     def _follow(self, word: UpstreamEvent | Signal) -> list[Effect]:
         effects: list[Effect] = []
         match word:
             case Unknown():
                 self._counters.unknown += 1
-            case CredentialEnding(at):
-                effects = [Expiring(at)]
+            case CredentialEnding() | Passage():
+                effects = [at_once(word)]
             case VendorError(code, message, fatal):
                 effects = [GiveUp(f"the vendor said {code}: {message}")] if fatal else self._complained(code, message)
             case Ready(topics, continued):

@@ -38,6 +38,7 @@ class Standing(SessionCounters):
     Attributes:
         retries: attempts to connect that failed; `connects` those that were accepted; `losses` sessions that broke.
         overlaps_removed: events taken out because another connection had delivered them.
+        via: the bridges that the vendor's events come by, if it is one.
     """
 
     def __init__(self, name: FeedName, publish: Publish, clock: Clock) -> None:
@@ -52,6 +53,7 @@ class Standing(SessionCounters):
         self.connects = 0
         self.losses = 0
         self.overlaps_removed = 0
+        self.via: tuple[str, ...] = ()
         self._failures = 0
         self._covered: set[Topic] = set()
         self._refused: dict[Topic, float] = {}
@@ -169,6 +171,7 @@ class Standing(SessionCounters):
             retries=self.retries,
             token_expires_at=None if credential is None else credential.expires_at,
             connections=connections,
+            via=self.via,
         )
 
     def _publish_refusal(self, topic: Topic, code: str, message: str) -> None:

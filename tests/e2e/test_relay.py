@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 import trio
 
@@ -17,6 +18,7 @@ from bridge.dialects.contract import Transport
 from bridge.downstream.settings import AuthSettings, LimitSettings, ListenSettings
 from bridge.model import FeedName
 from bridge.upstream.settings import FeedSettings, TokenSource
+from tests.support.commands import free_port
 from tests.support.faults import End, FaultProxy, fault_proxy
 from tests.support.proxy import Tunnels, open_proxy
 from tests.support.readers import Reader, until, websocket
@@ -166,6 +168,52 @@ async def test_a_gap_that_the_near_bridge_declares_is_declared_by_the_far_one(tr
     assert stripped(stretches[1][0]) == stripped(near_stretches[1][0])
     book = Book("book:BTC-USD")
     assert sum(book.take(event) for event in far.events) > 10
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+async def test_a_stream_says_which_bridges_it_comes_by(transport):
+    near, first, second = Reader("trade:BTC-USD"), Reader("trade:BTC-USD"), Reader("trade:BTC-USD")
+    async with chain(transport) as house, trio.open_nursery() as nursery:
+        nursery.start_soon(websocket, house.near.urls[0], near, client_token(AUTH, 3600))
+        nursery.start_soon(websocket, house.far.urls[0], first, client_token(AUTH, 3600))
+        await until(lambda: near.of("trade") and first.of("trade"))
+        nursery.start_soon(websocket, house.far.urls[0], second, client_token(AUTH, 3600))
+        await until(lambda: second.of("stream"))
+        nursery.cancel_scope.cancel()
+    (near_id,) = near.of("stream")[0]["via"]
+    (far_id,) = first.of("stream")[0]["via"]
+    assert near_id != far_id
+    assert second.of("stream")[0]["via"] == [far_id, near_id]
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+async def test_a_bridge_that_finds_itself_at_the_other_end_of_a_detour_refuses_that_feed(transport):
+    reader, port = Reader("trade:BTC-USD"), free_port()
+    async with fault_proxy(port) as detour:
+        feed = relay_of(detour.url, transport, token=TokenSource(value=client_token(AUTH, 3600)))
+        config = msgspec.structs.replace(far_config(feed), listen=ListenSettings(bind=(f"127.0.0.1:{port}",)))
+        async with bridge(config) as running, trio.open_nursery() as nursery:
+            nursery.start_soon(websocket, running.urls[0], reader, client_token(AUTH, 3600))
+            await until(lambda: any(event["status"] == "down" for event in reader.of("feed_status")), 40)
+            nursery.cancel_scope.cancel()
+    down = next(event for event in reader.of("feed_status") if event["status"] == "down")
+    assert "by way of this bridge itself" in down["reason"]
+    assert "live" not in {event["status"] for event in reader.of("feed_status")}
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+async def test_two_bridges_that_read_each_other_find_out(transport):
+    reader, ports = Reader("trade:BTC-USD"), (free_port(), free_port())
+
+    def config(here, there):
+        feed = relay_of(f"http://127.0.0.1:{there}", transport, token=TokenSource(value=client_token(AUTH, 3600)))
+        return msgspec.structs.replace(far_config(feed), listen=ListenSettings(bind=(f"127.0.0.1:{here}",)))
+
+    async with bridge(config(*ports)) as one, bridge(config(*reversed(ports))) as other, trio.open_nursery() as nursery:
+        nursery.start_soon(websocket, one.urls[0], reader, client_token(AUTH, 3600))
+        feeds = [running.feeds[FeedName("relay")] for running in (one, other)]
+        await until(lambda: any("this bridge itself" in (feed.statistics().reason or "") for feed in feeds), 40)
+        nursery.cancel_scope.cancel()
 
 
 async def test_orders_pass_only_when_the_relays_feed_has_an_account():

@@ -37,6 +37,7 @@ from bridge.dialects.contract import (
     Frame,
     Heartbeat,
     Missed,
+    Passage,
     Question,
     QuestionKind,
     Ready,
@@ -151,9 +152,7 @@ class CanonicalDecoder:
     def _said(self, message: AboutStream, frame: Frame) -> Sequence[UpstreamEvent | Signal]:
         match message:
             case StreamMessage():
-                together = self._asked.lane.transport is Transport.SSE
-                continued = message.verdict != Verdict.FRESH
-                return (Ready(None if together else self._topics(message.topics), continued),)
+                return self._stream(message)
             case OkMessage():
                 return (Ready(self._topics(message.topics)) if message.op == "subscribe" else Heartbeat(),)
             case GapMessage():
@@ -164,6 +163,14 @@ class CanonicalDecoder:
                 return (VendorError(message.reason, f"the bridge hung up, come back: {message.retry}", fatal=True),)
             case FeedStatusMessage():
                 return (_health(message),)
+
+    def _stream(self, message: StreamMessage) -> Sequence[Signal]:
+        if self._asked.bridge in message.via:
+            chain = " → ".join(message.via)
+            return (VendorError("circle", f"its events come by way of this bridge itself: {chain}", fatal=True),)
+        together = self._asked.lane.transport is Transport.SSE
+        ready = Ready(None if together else self._topics(message.topics), message.verdict != Verdict.FRESH)
+        return (Passage(message.via), ready) if message.via else (ready,)
 
     def _gap(self, message: GapMessage) -> Sequence[Signal]:
         topics = self._topics(message.topics)

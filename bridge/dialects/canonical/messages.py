@@ -220,6 +220,7 @@ class StreamMessage(Said, frozen=True, kw_only=True, tag="stream"):
 
     verdict: str
     topics: tuple[str, ...]
+    via: tuple[str, ...] = ()
 
 
 class GoawayMessage(Said, frozen=True, kw_only=True, tag="goaway"):

@@ -120,6 +120,12 @@ class Missed(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Passage(msgspec.Struct, frozen=True):
+    """The other party is a bridge; `via` = the ids of the bridges that its events come by, its own first."""
+
+    via: tuple[str, ...]
+
+
 class CredentialEnding(msgspec.Struct, frozen=True):
     """The vendor says that our credential ends at `at`; None = now, or it did not say when."""
 
@@ -140,7 +146,7 @@ class Unknown(msgspec.Struct, frozen=True):
     kind: str
 
 
-Signal = Ready | Heartbeat | Refused | SubscriptionsLost | Missed | CredentialEnding | VendorError | Unknown
+Signal = Ready | Heartbeat | Refused | SubscriptionsLost | Missed | Passage | CredentialEnding | VendorError | Unknown
 
 
 class Asked:
@@ -152,21 +158,24 @@ class Asked:
         symbols: the dialect's symbols.
         account: whose orders arrive here; None when order events must be ignored on this connection.
         depth: levels a side to ask of the vendor; None = the vendor's default.
+        bridge: our own id, by which a relay notices that it reads itself; None where that cannot be.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what a session is about, each part optional but the first three
         self,
         feed: FeedName,
         lane: Lane,
         symbols: SymbolTable,
         account: AccountId | None = None,
         depth: int | None = None,
+        bridge: str | None = None,
     ) -> None:
         self.feed = feed
         self.lane = lane
         self.symbols = symbols
         self.account = account
         self.depth = depth
+        self.bridge = bridge
         self._topics: dict[Topic, None] = {}
 
     @property

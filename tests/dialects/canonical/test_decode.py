@@ -14,6 +14,7 @@ from bridge.dialects.contract import (
     Heartbeat,
     Lane,
     Missed,
+    Passage,
     Question,
     QuestionKind,
     Ready,
@@ -32,9 +33,9 @@ TRADE = '{"type":"trade","id":"e-1","instrument":"BTC-USD","feed":"x","ts_recv":
 BOOK = '{"type":"book_snapshot","instrument":"BTC-USD","bids":[["1","2"]],"asks":[],"sequence":5%s}'
 
 
-def decoder(*topics, transport=Transport.SSE, aliases=None, account=None, depth=None):
+def decoder(*topics, transport=Transport.SSE, aliases=None, **how):
     symbols = SymbolTable(DIALECT.spelling, aliases or {})
-    asked = Asked(FeedName("relay"), Lane(transport), symbols, account=account, depth=depth)
+    asked = Asked(FeedName("relay"), Lane(transport), symbols, **how)
     asked.add([Topic.parse(topic) for topic in topics])
     return DIALECT.decoder(asked)
 
@@ -108,6 +109,14 @@ def test_who_comes_back_goes_on_from_its_cursor_and_is_told_of_what_is_missing_b
     stream = f'{{"type":"stream","id":"e-1","stream":"s","verdict":"{verdict}","topics":["quote:A"],"limits":{{}}}}'
     assert read(stream, "quote:A") == [Ready(None, continued=True)]
     assert read(stream, "quote:A", transport=Transport.WEBSOCKET) == [Ready((Topic.parse("quote:A"),), continued=True)]
+
+
+def test_the_bridges_on_the_way_are_told_and_our_own_among_them_ends_the_connection():
+    stream = '{"type":"stream","id":"e-1","stream":"s","verdict":"fresh","topics":[],"limits":{},"via":["them","us"]}'
+    assert read(stream, "quote:A", bridge="me") == [Passage(("them", "us")), Ready(None)]
+    (circle,) = read(stream, "quote:A", bridge="us")
+    assert (circle.code, circle.fatal) == ("circle", True)
+    assert "them → us" in circle.message
 
 
 def test_a_resume_that_is_refused_is_asked_for_again_topic_by_topic():
