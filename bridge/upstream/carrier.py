@@ -17,7 +17,7 @@ from bridge.model import Code, Topic
 from bridge.upstream.backoff import BASE_SECONDS, CAP_SECONDS, Backoff
 from bridge.upstream.bell import Bell
 from bridge.upstream.bookmark import Bookmark
-from bridge.upstream.effects import Confirmed, Declined, Effect, Emit, Expiring, Passed, Skipped
+from bridge.upstream.effects import Aside, Confirmed, Declined, Effect, Emit, Expiring, Skipped
 from bridge.upstream.handover import has_spare_place, succession
 from bridge.upstream.link import Link, LinkTools
 from bridge.upstream.narrowing import Narrowing, is_of_topics
@@ -262,8 +262,8 @@ class Carrier:
             case Expiring():
                 self._tools.keeper.spoiled(link.credential)
                 self._stale = self._stale or link is self._voice.speaking
-            case Passed(via):
-                self._tools.standing.via = via
+            case Aside():
+                self._voice.aside(link, effect)
                 return
             case Skipped():
                 self._voice.skip(link, effect)

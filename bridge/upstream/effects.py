@@ -2,7 +2,7 @@
 
 import msgspec
 
-from bridge.dialects.contract import CredentialEnding, Passage
+from bridge.dialects.contract import CredentialEnding, Health, Passage
 from bridge.model import Topic, UnixNanos, UpstreamEvent
 
 
@@ -27,10 +27,20 @@ class Skipped(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Passed(msgspec.Struct, frozen=True):
-    """The vendor is a bridge, and these are the bridges that its events come by."""
+class Aside(msgspec.Struct, frozen=True):
+    """What a vendor that is a bridge says of itself."""
+
+
+class Passed(Aside, frozen=True):
+    """These are the bridges that its events come by."""
 
     via: tuple[str, ...]
+
+
+class Felt(Aside, frozen=True):
+    """This is how its own feeds are; see `Health`."""
+
+    said: Health
 
 
 class Doubted(msgspec.Struct, frozen=True):
@@ -73,13 +83,15 @@ class Complaint(msgspec.Struct, frozen=True):
     message: str
 
 
-Effect = Complaint | Emit | Confirmed | Skipped | Passed | Doubted | Declined | Say | Expiring | GiveUp
+Effect = Complaint | Emit | Confirmed | Skipped | Passed | Felt | Doubted | Declined | Say | Expiring | GiveUp
 
 
-def at_once(word: CredentialEnding | Passage) -> Effect:
+def at_once(word: CredentialEnding | Passage | Health) -> Effect:
     """Return what follows from a word about the connection as a whole, whatever the session knows."""
     match word:
         case CredentialEnding(at):
             return Expiring(at)
         case Passage(via):
             return Passed(via)
+        case Health():
+            return Felt(word)

@@ -3,8 +3,7 @@
 A topic is *pending* from the moment it is asked for and *confirmed* once the vendor has shown that it serves it: by its own
 word (`Ready`), by the first event of the topic, or — where the vendor never answers a subscribe — by the pong of a ping
 sent behind it. Only a confirmed topic may be called covered. A complaint that names no topic puts all that is pending in
-doubt: no pong confirms it then. What stays pending is asked for again, at growing intervals. Malformed frames are counted and
-survived up to a bound.
+doubt: no pong confirms it then. What stays pending is asked for again. Malformed frames are survived up to a bound.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,6 +14,7 @@ from bridge.dialects.contract import (
     CredentialEnding,
     Decoder,
     Frame,
+    Health,
     HttpRequest,
     Lane,
     Missed,
@@ -206,7 +206,7 @@ class Session:
         match word:
             case Unknown():
                 self._counters.unknown += 1
-            case CredentialEnding() | Passage():
+            case CredentialEnding() | Passage() | Health():
                 effects = [at_once(word)]
             case VendorError(code, message, fatal):
                 effects = [GiveUp(f"the vendor said {code}: {message}")] if fatal else self._complained(code, message)
@@ -219,7 +219,7 @@ class Session:
             case SubscriptionsLost(topics):
                 effects = self._lost(self._asked.topics if topics is None else topics)
             case _:
-                pass  # a heartbeat; and coverage and health are for us to say, not for a decoder
+                pass  # a heartbeat; and coverage is for us to say, not for a decoder
         return effects
 
     def _event(self, event: MarketFact) -> list[Effect]:

@@ -147,7 +147,9 @@ class StreamFeed:
                 self._open(nursery, lane, topics)
             case Close(number):
                 self._carriers.pop(number).close("unsubscribed")
-                if not self._carriers:
+                if self._carriers:
+                    self._standing.review()
+                else:
                     self._standing.idle()
             case Replace(number, topics):
                 self._carriers[number].carry(topics)

@@ -8,7 +8,7 @@ that is heard has it confirmed, so a hand-over leaves no break.
 import trio
 
 from bridge.model import Topic, UpstreamEvent
-from bridge.upstream.effects import Emit, Skipped
+from bridge.upstream.effects import Aside, Emit, Felt, Skipped
 from bridge.upstream.link import Link
 from bridge.upstream.overlap import Overlap
 from bridge.upstream.standing import Standing
@@ -92,11 +92,14 @@ class Voice:
         """The speaking link ended by itself; the incoming one, if there is one, may follow it yet."""
         if self._overlap is not None and self.incoming is not None:
             self._overlap.ended(trio.current_time())
+        else:
+            self._standing.hush(self)
         self.cover(reason)
 
     def fall_silent(self, reason: str) -> None:
         """Nobody speaks any more."""
         self.speaking = self.incoming = self._overlap = None
+        self._standing.hush(self)
         self.cover(reason)
 
     # ── coverage ──
@@ -115,6 +118,17 @@ class Voice:
         topics = [topic for topic in said.topics if link is self.speaking or topic not in speaks_for]
         self._standing.uncover(topics, said.reason)
         self._standing.cover(topics)
+
+    # ── a vendor that is a bridge ──
+    def aside(self, link: Link, said: Aside) -> None:
+        """A link says something of the other bridge. What a feed of it that is not well has told us stands no more."""
+        self._standing.aside(self, said)
+        if isinstance(said, Felt) and link is self.speaking:
+            topics = [topic for topic in said.said.topics if topic in link.session.confirmed]
+            if said.said.sound:
+                self._standing.cover(topics, continued=True)
+            else:
+                self._standing.uncover(topics, said.said.reason or "")
 
     def _publish_all(self, overlap: Overlap, events: list[UpstreamEvent]) -> None:
         for event in events:

@@ -145,13 +145,19 @@ async def test_a_short_break_between_the_bridges_costs_nothing(transport):
 
 @pytest.mark.parametrize("transport", ["sse", "websocket"])
 async def test_a_gap_that_the_near_bridge_declares_is_declared_by_the_far_one(transport):
-    near, far = Reader("trade:BTC-USD,book:BTC-USD"), Reader("trade:BTC-USD,book:BTC-USD")
+    near, far, late = (Reader("trade:BTC-USD,book:BTC-USD") for _ in range(3))
     async with chain(transport) as house, trio.open_nursery() as nursery:
         nursery.start_soon(websocket, house.near.urls[0], near, token_of("liquidity/acme"))
         await until(lambda: len(near.of("trade")) > 5)
         nursery.start_soon(websocket, house.far.urls[0], far, client_token(AUTH, 3600))
         await until(lambda: len(far.of("trade")) > 5 and len(far.of("book_delta")) > 5)
+        house.party.proxy.refusing = True
+        healthy = len(far.of("feed_status"))
         assert house.party.proxy.drop()
+        await until(lambda: len(far.of("feed_status")) > healthy)
+        nursery.start_soon(websocket, house.far.urls[0], late, client_token(AUTH, 3600))
+        await until(lambda: late.of("feed_status"))
+        house.party.proxy.refusing = False
         await until(lambda: far.of("gap"))
         after = len(far.events)
         await until(lambda: {"trade", "book_delta"} <= {event["type"] for event in far.events[after:]})
@@ -159,6 +165,13 @@ async def test_a_gap_that_the_near_bridge_declares_is_declared_by_the_far_one(tr
         nursery.cancel_scope.cancel()
     assert {topic for gap in far.of("gap") for topic in gap["topics"]} == {"trade:BTC-USD", "book:BTC-USD"}
     assert {gap["cause"] for gap in far.of("gap")} == {"upstream"}
+    troubles = [event for event in far.of("feed_status")[healthy:] if event["status"] != "live"]
+    assert troubles
+    assert all(event["feed"] == "relay" and event["reason"].startswith("its feed liquidity: ") for event in troubles)
+    assert far.of("feed_status")[-1]["status"] == "live"
+    kinds = [event["type"] for event in late.events]
+    assert "book_snapshot" not in kinds[: kinds.index("feed_status")], "an old book is never shown as a live one"
+    assert late.of("feed_status")[0]["status"] == "connecting"
     stretches = runs(far.events, "trade", "trade:BTC-USD")
     assert len(stretches) == 2
     assert all(stretches)

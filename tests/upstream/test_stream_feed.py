@@ -9,6 +9,7 @@ import trio
 from bridge.dialects.contract import (
     Credential,
     CredentialEnding,
+    Health,
     Missed,
     Ready,
     Refused,
@@ -613,3 +614,34 @@ async def test_what_the_vendor_declares_missing_is_a_moment_without_coverage(aut
         assert [(event.topics, event.reason) for event in house.of(Uncovered)] == [((A,), "it said so")]
         assert house.of(Covered)[-1].topics == (A,)
         assert house.covered() == {A, B}
+
+
+async def test_a_feed_is_no_better_than_what_is_behind_the_bridge_that_it_reads(autojump_clock):
+    vendor = FakeVendor(Transport.SSE)
+    async with running(House(vendor, A, B)) as house:
+        await trio.sleep(1)
+        vendor.say(Health(FeedHealth.STALE, "its feed x: no data", (A,), sound=False))
+        await trio.sleep(0.1)
+        assert (house.of(FeedStatus)[-1].status, house.of(FeedStatus)[-1].reason) == (
+            *(FeedHealth.STALE, "its feed x: no data"),
+        )
+        assert house.feed.statistics().status is FeedHealth.STALE
+        assert house.covered() == {B}
+        vendor.say(Health(FeedHealth.LIVE, None, (A,), sound=True))
+        await trio.sleep(0.1)
+        assert house.health()[-1] is FeedHealth.LIVE
+        assert house.of(Covered)[-1] == Covered(
+            feed=FEED, topics=(A,), ts_recv=house.of(Covered)[-1].ts_recv, continued=True
+        )
+
+
+async def test_what_was_told_of_the_other_bridges_feeds_ends_with_the_connection_that_told_it(autojump_clock):
+    vendor = FakeVendor(Transport.SSE)
+    async with running(House(vendor, A)) as house:
+        await trio.sleep(1)
+        vendor.say(Health(FeedHealth.DOWN, "its feed x: gone", (A,), sound=False))
+        await trio.sleep(0.1)
+        vendor.connections[0].lose()
+        await trio.sleep(10)
+        assert house.health()[-3:] == [FeedHealth.DOWN, FeedHealth.CONNECTING, FeedHealth.LIVE]
+        assert house.covered() == {A}

@@ -2,8 +2,8 @@
 
 The other bridge's numbering is its own: `sequence` is left out, our hub numbers again. Its `gap` means that events are
 missing for good; from that our hub makes the gap that our clients see. Its cursor is where we go on after a break: whatever
-its verdict then is, what it cannot make good it declares, so nothing else is missing. Its feeds' health is an error message
-to us, its liveness a heartbeat.
+its verdict then is, what it cannot make good it declares, so nothing else is missing. Its feeds' health becomes ours: the
+worst of those that serve us. Which feed serves an instrument is learned from its events; until then it may be any.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +35,7 @@ from bridge.dialects.canonical.requests import RESUME, spelled
 from bridge.dialects.contract import (
     Asked,
     Frame,
+    Health,
     Heartbeat,
     Missed,
     Passage,
@@ -53,6 +54,7 @@ from bridge.dialects.scalars import MALFORMED, malformed, reader
 from bridge.errors import VendorProtocolError
 from bridge.model import (
     Code,
+    FeedHealth,
     FeedName,
     InstrumentId,
     Topic,
@@ -71,6 +73,9 @@ _REFUSALS: Mapping[str, Code] = {
     "too_many_subscriptions": Code.UPSTREAM_FULL,
 }
 """A problem's code → the code with which our hub refuses the topic; any other problem is not about topics."""
+
+
+_SEVERITY = (FeedHealth.LIVE, FeedHealth.CONNECTING, FeedHealth.STALE, FeedHealth.DOWN)
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -98,6 +103,8 @@ class CanonicalDecoder:
     def __init__(self, asked: Asked) -> None:
         self.cursor: str | None = None
         self._asked = asked
+        self._sources: dict[InstrumentId, str | None] = {}
+        self._feeds: dict[str, tuple[FeedHealth, str | None]] = {}
 
     def decode(self, frame: Frame) -> Sequence[UpstreamEvent | Signal]:
         """Return what a message says.
@@ -128,6 +135,7 @@ class CanonicalDecoder:
         instrument = self._asked.instrument(message.instrument)
         if instrument is None or not self._wanted(message, instrument):
             return ()
+        self._sources[instrument] = message.feed
         return (message.event(_common(message, instrument, self._asked.feed, frame.ts_recv)),)
 
     def _wanted(self, message: MarketMessage, instrument: InstrumentId) -> bool:
@@ -154,7 +162,7 @@ class CanonicalDecoder:
             case StreamMessage():
                 return self._stream(message)
             case OkMessage():
-                return (Ready(self._topics(message.topics)) if message.op == "subscribe" else Heartbeat(),)
+                return (Ready(self._topics(message.topics)) if message.op == "subscribe" else self._overall(()),)
             case GapMessage():
                 return self._gap(message)
             case ProblemMessage():
@@ -162,7 +170,7 @@ class CanonicalDecoder:
             case GoawayMessage():
                 return (VendorError(message.reason, f"the bridge hung up, come back: {message.retry}", fatal=True),)
             case FeedStatusMessage():
-                return (_health(message),)
+                return (self._health(message),)
 
     def _stream(self, message: StreamMessage) -> Sequence[Signal]:
         if self._asked.bridge in message.via:
@@ -192,6 +200,28 @@ class CanonicalDecoder:
         if code is None or (named and not ours):
             return VendorError(message.code, message.message)
         return Refused(ours[0] if ours else None, code.value, message.message)
+
+    def _health(self, message: FeedStatusMessage) -> Signal:
+        if message.instrument is not None or message.status not in _SEVERITY:
+            return Heartbeat()
+        feed, status = message.feed or "", FeedHealth(message.status)
+        self._feeds[feed] = (status, message.reason)
+        known = [
+            topic for topic in self._asked.topics if topic.instrument and self._sources.get(topic.instrument) == feed
+        ]
+        return self._overall(tuple(known), sound=status is FeedHealth.LIVE)
+
+    def _overall(self, topics: tuple[Topic, ...], *, sound: bool = True) -> Signal:
+        """Judge all feeds that may serve us; those of instruments that are asked for no longer do not."""
+        serving = {self._sources.get(topic.instrument) if topic.instrument else None for topic in self._asked.topics}
+        told = [
+            (_SEVERITY.index(status), feed, status, reason)
+            for feed, (status, reason) in self._feeds.items()
+            if feed in serving or None in serving
+        ]
+        _, feed, status, reason = max(told, default=(0, "", FeedHealth.LIVE, None), key=lambda one: one[0])
+        sentence = None if status is FeedHealth.LIVE else f"its feed {feed}: {reason or status}"
+        return Health(status, sentence, topics, sound)
 
     def _topics(self, texts: Sequence[str]) -> tuple[Topic, ...]:
         """Return those topics of ours that the other bridge spells so."""
@@ -223,12 +253,6 @@ def read_answer(
         return [message.event(_common(message, instrument, feed, ts_recv)) for message in messages]
     except MALFORMED as error:
         raise malformed(error, body) from error
-
-
-def _health(message: FeedStatusMessage) -> Signal:
-    if message.status in ("stale", "down"):
-        return VendorError(message.status, f"its feed {message.feed}: {message.reason or message.status}")
-    return Heartbeat()
 
 
 def _common(message: Said, instrument: InstrumentId, feed: FeedName, ts_recv: UnixNanos) -> Common:

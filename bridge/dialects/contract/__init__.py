@@ -10,23 +10,20 @@
 | `encode.py` | `Encoder`: our events → its messages | downstream |
 | `conversation.py` | `Conversation`: the server's side of its protocol | downstream |
 
-`profile` has the vocabulary common to both halves, `client` the half in which we are the party's client, `site` where it
-lives then, `server` the half in which we answer as if we were the party.
+`profile` has the vocabulary common to both halves, `client` the half in which we are the party's client, `question` what
+it is asked once, `site` where it lives, `server` the half in which we answer as if we were the party.
 """
 
 from bridge.dialects.contract.client import (
-    Answer,
     Asked,
     CredentialEnding,
     Decoder,
     Frame,
+    Health,
     Heartbeat,
     HttpRequest,
     Missed,
-    Outcome,
     Passage,
-    Question,
-    QuestionKind,
     Ready,
     Refused,
     Requests,
@@ -45,6 +42,7 @@ from bridge.dialects.contract.profile import (
     Transport,
     TransportProfile,
 )
+from bridge.dialects.contract.question import Answer, Outcome, Question, QuestionKind
 from bridge.dialects.contract.server import (
     Action,
     Conversation,
@@ -81,6 +79,7 @@ __all__ = [
     "Endpoint",
     "EndpointKind",
     "Frame",
+    "Health",
     "Heartbeat",
     "HttpAnswer",
     "HttpRequest",

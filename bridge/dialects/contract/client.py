@@ -4,65 +4,24 @@ A session owns one `Asked`, one `Requests` and one `Decoder`. All three are sans
 the session is `UpstreamEvent` and `Signal`.
 """
 
-import enum
 from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
 from bridge.dialects.contract.profile import Lane, SymbolTable
+from bridge.dialects.contract.question import Question
 from bridge.dialects.contract.site import Credential
-from bridge.model import AccountId, FeedName, InstrumentId, Interval, Topic, TopicKind, UnixNanos, UpstreamEvent
-
-
-class QuestionKind(enum.StrEnum):
-    """What can be asked of a vendor once, over REST."""
-
-    QUOTE = "quote"
-    BOOK = "book"
-    ORDER = "order"
-    BARS = "bars"
-
-
-class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """A question to a vendor.
-
-    Attributes:
-        instrument: of `quote`, `book` and `bars`.
-        order_id: of `order`.
-        interval: of `bars`.
-        limit: how many bars at most.
-        account: of `order`: whose it is; the feed fills in its own. Without one an answer has no order events.
-    """
-
-    kind: QuestionKind
-    instrument: InstrumentId | None = None
-    order_id: str | None = None
-    interval: Interval | None = None
-    limit: int = 100
-    account: AccountId | None = None
-
-
-class Outcome(enum.StrEnum):
-    """How a question ended."""
-
-    ANSWERED = "answered"
-    UNSUPPORTED = "unsupported"
-    UNKNOWN = "unknown"
-    FAILED = "failed"
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a question.
-
-    Attributes:
-        outcome: `unsupported` = this vendor cannot be asked that; `unknown` = it does not know the thing; `failed` = it did
-            not answer in time or refused.
-        events: what it said; already published, except bars, which are history and not news.
-    """
-
-    outcome: Outcome
-    events: tuple[UpstreamEvent, ...] = ()
+from bridge.model import (
+    AccountId,
+    FeedHealth,
+    FeedName,
+    InstrumentId,
+    Topic,
+    TopicKind,
+    UnixNanos,
+    UpstreamEvent,
+)
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +85,22 @@ class Passage(msgspec.Struct, frozen=True):
     via: tuple[str, ...]
 
 
+class Health(msgspec.Struct, frozen=True):
+    """The other party is a bridge, and one of its feeds is not as it was.
+
+    Attributes:
+        status: of the worst of its feeds that serve us.
+        reason: one sentence; None when all is well.
+        topics: those known to come from the feed that changed.
+        sound: whether that feed is live; if not, nothing that was said of those topics stands any more.
+    """
+
+    status: FeedHealth
+    reason: str | None
+    topics: tuple[Topic, ...]
+    sound: bool
+
+
 class CredentialEnding(msgspec.Struct, frozen=True):
     """The vendor says that our credential ends at `at`; None = now, or it did not say when."""
 
@@ -146,7 +121,18 @@ class Unknown(msgspec.Struct, frozen=True):
     kind: str
 
 
-Signal = Ready | Heartbeat | Refused | SubscriptionsLost | Missed | Passage | CredentialEnding | VendorError | Unknown
+Signal = (
+    Ready
+    | Heartbeat
+    | Refused
+    | SubscriptionsLost
+    | Missed
+    | Passage
+    | Health
+    | CredentialEnding
+    | VendorError
+    | Unknown
+)
 
 
 class Asked:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from bridge.dialects.contract.client import Asked, Decoder, HttpRequest, Question, Requests, Signal
+from bridge.dialects.contract.client import Asked, Decoder, HttpRequest, Requests, Signal
 from bridge.dialects.contract.profile import Lane, Profile, Spelling, SymbolTable, Transport
+from bridge.dialects.contract.question import Question
 from bridge.dialects.contract.server import (
     Conversation,
     Encoder,

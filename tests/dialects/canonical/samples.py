@@ -6,7 +6,7 @@ import msgspec
 
 from bridge.dialects.contract import (
     EncoderOptions,
-    Heartbeat,
+    Health,
     Lane,
     Message,
     Missed,
@@ -195,9 +195,16 @@ HEARD = (
         name="a feed in trouble",
         lane=SSE,
         frame=STATUS_TEXT,
-        yields=(VendorError("stale", "its feed sample: no data for 90 s"),),
+        topics=("quote:A",),
+        yields=(Health(FeedHealth.STALE, "its feed sample: no data for 90 s", (), sound=False),),
     ),
-    Heard(name="a feed that is fine", lane=SSE, frame=STATUS_TEXT.replace(b"stale", b"live"), yields=(Heartbeat(),)),
+    Heard(
+        name="a feed that is fine",
+        lane=SSE,
+        frame=STATUS_TEXT.replace(b"stale", b"live"),
+        topics=("quote:A",),
+        yields=(Health(FeedHealth.LIVE, None, (), sound=True),),
+    ),
     Heard(
         name="a gap",
         lane=SSE,

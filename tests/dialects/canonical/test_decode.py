@@ -11,6 +11,7 @@ from bridge.dialects.canonical import DIALECT
 from bridge.dialects.contract import (
     Asked,
     Frame,
+    Health,
     Heartbeat,
     Lane,
     Missed,
@@ -26,7 +27,7 @@ from bridge.dialects.contract import (
     VendorError,
 )
 from bridge.errors import VendorProtocolError
-from bridge.model import AccountId, FeedName, InstrumentId, Interval, Topic, UnixNanos
+from bridge.model import AccountId, FeedHealth, FeedName, InstrumentId, Interval, Topic, UnixNanos
 
 NOW = UnixNanos(1_800_000_000_000_000_000)
 TRADE = '{"type":"trade","id":"e-1","instrument":"BTC-USD","feed":"x","ts_recv":"2026-03-19T00:34:44Z","price":"1","size":"2"}'
@@ -101,7 +102,7 @@ def test_confirmation_is_stream_on_sse_and_ok_on_websocket():
     assert read(stream, "quote:A", "quote:B") == [Ready(None)]
     assert read(stream, "quote:A", "quote:B", transport=Transport.WEBSOCKET) == [Ready((Topic.parse("quote:A"),))]
     assert read(ok, "quote:A", "quote:B", transport=Transport.WEBSOCKET) == [Ready((Topic.parse("quote:A"),))]
-    assert read('{"type":"ok","op":"ping"}', transport=Transport.WEBSOCKET) == [Heartbeat()]
+    assert read('{"type":"ok","op":"ping"}', transport=Transport.WEBSOCKET) == [WELL]
 
 
 @pytest.mark.parametrize("verdict", ["resumed", "reset"])
@@ -162,13 +163,42 @@ def test_other_words_about_the_stream():
     assert read('{"type":"problem","code":"rate_limited","message":"m"}') == [VendorError("rate_limited", "m")]
     (goodbye,) = read('{"type":"goaway","id":"e-1","reason":"going_away","retry":"after"}')
     assert (goodbye.code, goodbye.fatal) == ("going_away", True)
-    status = '{"type":"feed_status","feed":"x","status":"%s","reason":"no data"}'
-    assert read(status % "live") == [Heartbeat()]
-    assert read(status % "connecting") == [Heartbeat()]
-    for trouble in ("stale", "down"):
-        (error,) = read(status % trouble)
-        assert (error.code, error.fatal) == (trouble, False)
-        assert "no data" in error.message
+
+
+STATUS = '{"type":"feed_status","feed":"%s","status":"%s","reason":"no data"}'
+WELL = Health(FeedHealth.LIVE, None, (), sound=True)
+
+
+def hear(reader, text):
+    return list(reader.decode(Frame(data=text.encode(), ts_recv=NOW)))
+
+
+@pytest.mark.parametrize("status", ["connecting", "stale", "down"])
+def test_a_feed_of_the_other_bridge_that_is_not_well_makes_ours_as_bad_and_voids_what_came_from_it(status):
+    reader = decoder("trade:BTC-USD", "quote:BTC-USD", "trade:ETH-USD")
+    assert hear(reader, STATUS % ("x", "live")) == [WELL]
+    hear(reader, TRADE)
+    known = (Topic.parse("trade:BTC-USD"), Topic.parse("quote:BTC-USD"))
+    assert hear(reader, STATUS % ("x", status)) == [
+        Health(FeedHealth(status), "its feed x: no data", known, sound=False)
+    ]
+    assert hear(reader, STATUS % ("x", "live")) == [Health(FeedHealth.LIVE, None, known, sound=True)]
+
+
+def test_of_several_feeds_the_worst_that_may_serve_us_counts():
+    reader = decoder("trade:BTC-USD", "trade:ETH-USD")
+    hear(reader, TRADE)
+    hear(reader, STATUS % ("y", "stale"))
+    (health,) = hear(reader, STATUS % ("x", "connecting"))
+    assert (health.status, health.reason) == (FeedHealth.STALE, "its feed y: no data"), "ETH-USD may come from y"
+    hear(reader, TRADE.replace("BTC", "ETH"))
+    (health,) = hear(reader, '{"type":"ok","op":"unsubscribe"}')
+    assert health.status is FeedHealth.CONNECTING, "both come from x"
+
+
+def test_news_of_a_single_instrument_and_words_of_a_newer_bridge_change_nothing():
+    assert read(STATUS[:-1] % ("x", "down") + ',"instrument":"A"}', "quote:A") == [Heartbeat()]
+    assert read(STATUS % ("x", "dreaming"), "quote:A") == [Heartbeat()]
 
 
 def test_a_word_that_is_not_known_is_counted_not_fatal():
