@@ -4,7 +4,7 @@ What a client of the far bridge is told is held against what a client of the nea
 the bridges goes through a proxy that knows only CONNECT and a network that can be cut.
 """
 
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +16,14 @@ from bridge.app import Running, TokenGrant, mint
 from bridge.config import Config
 from bridge.dialects.contract import Transport
 from bridge.downstream.settings import AuthSettings, LimitSettings, ListenSettings
-from bridge.model import FeedName
+from bridge.model import FeedName, Trade
 from bridge.upstream.settings import FeedSettings, TokenSource
 from tests.support.commands import free_port
 from tests.support.faults import End, FaultProxy, fault_proxy
 from tests.support.proxy import Tunnels, open_proxy
 from tests.support.readers import Reader, until, websocket
 from tests.support.stage import Vendor, bridge, client_token, config_of, feed_of, vendor
-from tests.support.truth import Book, assert_told_in_runs, runs
+from tests.support.truth import Book, assert_told_in_runs, runs, said
 
 AUTH = AuthSettings(secret="a secret of this test, long enough", default_topics=("*",))
 TOPICS = "trade:BTC-USD,quote:BTC-USD,book:BTC-USD,book.5:BTC-USD,order"
@@ -179,6 +179,42 @@ async def test_a_gap_that_the_near_bridge_declares_is_declared_by_the_far_one(tr
     near_stretches = runs(near.events, "trade", "trade:BTC-USD")
     assert stripped(stretches[0][-1]) == stripped(near_stretches[0][-1]), "the hole stands where the near bridge has it"
     assert stripped(stretches[1][0]) == stripped(near_stretches[1][0])
+    book = Book("book:BTC-USD")
+    assert sum(book.take(event) for event in far.events) > 10
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+@pytest.mark.parametrize("restarts", [True, False])
+async def test_what_the_near_bridge_cannot_make_good_after_a_break_is_declared(transport, restarts):
+    """It was restarted, and knows nothing of the past; or it keeps two events only, and the break was longer."""
+    far = Reader("trade:BTC-USD,book:BTC-USD")
+    async with vendor("liquidity", speed=5) as party, fault_proxy(port := free_port()) as network:
+        truth = party.listen("trade:BTC-USD")
+        near_config = config_of({"liquidity": feed_of(party, "sse")}, auth=AUTH, history_events=2)
+        near_config = msgspec.structs.replace(near_config, listen=ListenSettings(bind=(f"127.0.0.1:{port}",)))
+        feed = relay_of(network.url, transport, token=TokenSource(value=client_token(AUTH, 3600)))
+        async with bridge(far_config(feed)) as running, trio.open_nursery() as nursery:
+            nursery.start_soon(websocket, running.urls[0], far, client_token(AUTH, 3600))
+            async with AsyncExitStack() as life:
+                await life.enter_async_context(bridge(near_config))
+                await until(lambda: len(far.of("trade")) > 5 and len(far.of("book_delta")) > 5)
+                if restarts:
+                    await life.aclose()
+                    await life.enter_async_context(bridge(near_config))
+                else:
+                    network.refusing = True
+                    assert network.drop()
+                    await trio.sleep(2)
+                    network.refusing = False
+                before = len(far.of("trade"))
+                await until(lambda: len(far.of("trade")) > before + 5, 40)
+                nursery.cancel_scope.cancel()
+        trades = said(truth.take(), Trade, lambda trade: trade.trade_id)
+    stretches = runs(far.events, "trade", "trade:BTC-USD")
+    assert len([run for run in stretches if run]) == 2
+    assert_told_in_runs([[event["trade_id"] for event in run] for run in stretches if run], trades)
+    told_ids = [event["trade_id"] for event in far.of("trade")]
+    assert len(told_ids) < trades.index(told_ids[-1]) - trades.index(told_ids[0]) + 1, "nothing was missing after all"
     book = Book("book:BTC-USD")
     assert sum(book.take(event) for event in far.events) > 10
 
