@@ -13,15 +13,16 @@ import pytest
 import trio
 
 from bridge.app import Running, TokenGrant, mint
+from bridge.clock import wall_clock
 from bridge.config import Config
 from bridge.dialects.contract import Transport
 from bridge.downstream.settings import AuthSettings, LimitSettings, ListenSettings
-from bridge.model import FeedName, Trade
+from bridge.model import FeedName, QuotePatch, Trade
 from bridge.upstream.settings import FeedSettings, TokenSource
 from tests.support.commands import free_port
 from tests.support.faults import End, FaultProxy, fault_proxy
 from tests.support.proxy import Tunnels, open_proxy
-from tests.support.readers import Reader, until, websocket
+from tests.support.readers import Reader, sse, until, websocket
 from tests.support.stage import Vendor, bridge, client_token, config_of, feed_of, vendor
 from tests.support.truth import Book, assert_told_in_runs, runs, said
 
@@ -95,11 +96,20 @@ def told(reader: Reader, kind: str) -> list[dict]:
 @pytest.mark.parametrize("transport", ["sse", "websocket"])
 async def test_what_a_relay_tells_is_what_it_was_told_but_for_ids_receipt_and_feed(transport):
     near, far = Reader(TOPICS), Reader(TOPICS)
+    rich = [Reader("quote:BTC-USD&extra=true") for _ in range(2)]
     async with chain(transport, account="acme") as house, trio.open_nursery() as nursery:
         nursery.start_soon(websocket, house.near.urls[0], near, token_of("liquidity/acme"))
         await until(lambda: all(near.of(kind) for kind in KINDS))
         nursery.start_soon(websocket, house.far.urls[0], far, token_of("relay/acme"))
+        nursery.start_soon(sse, house.near.urls[0], rich[0], client_token(AUTH, 3600))
+        await until(lambda: rich[0].of("quote"))
+        nursery.start_soon(sse, house.far.urls[0], rich[1], client_token(AUTH, 3600))
         await until(lambda: all(len(far.of(kind)) >= (2 if kind == "order" else 25) for kind in KINDS), 40)
+        await until(lambda: len(rich[1].of("quote")) > 5)
+        extra = {"sector": msgspec.Raw(b'"coins"')}  # nothing on the made-up tape has such
+        quote = QuotePatch(feed="liquidity", instrument="BTC-USD", ts_recv=wall_clock(), extra=extra)
+        house.near.house.hub.publish(quote)
+        await until(lambda: any(event.get("extra") == {"sector": "coins"} for event in rich[1].of("quote")))
         nursery.cancel_scope.cancel()
     assert house.tunnels.heads
     assert all(head.startswith(b"CONNECT ") for head in house.tunnels.heads)
@@ -108,6 +118,7 @@ async def test_what_a_relay_tells_is_what_it_was_told_but_for_ids_receipt_and_fe
     assert not [event for event in far.of("quote") if event.get("conflated")]
     for kind in KINDS:
         assert_told_in_runs([told(far, kind)[1:]], told(near, kind))
+    assert_told_in_runs([told(rich[1], "quote")[1:]], told(rich[0], "quote"))
     for topic in ("book:BTC-USD", "book.5:BTC-USD"):
         book = Book(topic)
         assert sum(book.take(event) for event in far.events) > 1

@@ -31,6 +31,9 @@ DEFAULT_EVENTS = 100
 MAX_EVENTS = 500
 """Bars or trades in one answer at most, as many as a page of a poll has."""
 
+_EXTRA = "extra=true"
+"""Our own clients may ask for a vendor's other quote fields, so we ask for them."""
+
 RESUME = "resume"
 """The `ref` of the operation that resumes; no topic is spelled so."""
 
@@ -127,17 +130,17 @@ class CanonicalRequests:
             self._after = last_event_id
             return self._upgrade(credential)
         topics = ",".join(spelled(self._asked, topic) for topic in self._asked.topics)
-        url = f"{self._site.url}{self._site.realtime_path or STREAM_PATH}?subscribe={quote(topics, safe=_VALUE_SAFE)}"
+        url = f"{self._site.url}{self._site.realtime_path or STREAM_PATH}?subscribe={quote(topics, safe=_VALUE_SAFE)}&{_EXTRA}"
         resume = (("last-event-id", last_event_id),) if last_event_id else ()
         return HttpRequest(url=url, headers=(("accept", "text/event-stream"), *_bearer(credential), *resume))
 
     def _upgrade(self, credential: Credential | None) -> HttpRequest:
         url = self._site.websocket_url or _websocket_url(self._site.url)
+        url = f"{url}{'&' if '?' in url else '?'}{_EXTRA}"
         if credential is None or self._site.credential_place == "none":
             return HttpRequest(url=url)
         if self._site.credential_place == "query":
-            joint = "&" if "?" in url else "?"
-            return HttpRequest(url=f"{url}{joint}token={quote(credential.token, safe='')}")
+            return HttpRequest(url=f"{url}&token={quote(credential.token, safe='')}")
         return HttpRequest(url=url, headers=_bearer(credential))
 
     def subscribe(self, topics: Sequence[Topic]) -> list[bytes]:

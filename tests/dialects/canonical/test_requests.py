@@ -22,7 +22,10 @@ def test_a_stream_is_opened_with_all_topics_the_token_and_the_place_to_resume_fr
     request = requests("quote:A&B=C", "book:BTC-USD", "bar.5m:X", depth=20).open(TOKEN, "e-7")
     parts = urlsplit(request.url)
     assert (parts.scheme, parts.netloc, parts.path) == ("https", "bridge.corp", "/v1/stream")
-    assert parse_qs(parts.query, strict_parsing=True) == {"subscribe": ["quote:A&B=C,book.20:BTC-USD,bar.5m:X"]}
+    assert parse_qs(parts.query, strict_parsing=True) == {
+        "subscribe": ["quote:A&B=C,book.20:BTC-USD,bar.5m:X"],
+        "extra": ["true"],
+    }
     headers = dict(request.headers)
     assert (headers["authorization"], headers["last-event-id"]) == ("Bearer s3cret", "e-7")
     assert "s3cret" not in f"{request!r}{request.url}"
@@ -34,18 +37,24 @@ def test_without_token_or_id_the_headers_are_left_out():
 
 def test_the_path_may_be_elsewhere():
     site = Site(url="https://bridge.corp/md", realtime_path="/events")
-    assert requests("quote:A", site=site).open(None, None).url == "https://bridge.corp/md/events?subscribe=quote:A"
+    assert (
+        requests("quote:A", site=site).open(None, None).url
+        == "https://bridge.corp/md/events?subscribe=quote:A&extra=true"
+    )
 
 
 @pytest.mark.parametrize(
     ("site", "url"),
     [
-        (Site(url="https://bridge.corp/md"), "wss://bridge.corp/md/v1/ws"),
-        (Site(url="http://127.0.0.1:8080"), "ws://127.0.0.1:8080/v1/ws"),
-        (Site(url="https://x", websocket_url="wss://y/z"), "wss://y/z"),
-        (Site(url="https://x", credential_place="none"), "wss://x/v1/ws"),
-        (Site(url="https://x", credential_place="query"), "wss://x/v1/ws?token=s3cret"),
-        (Site(url="https://x", credential_place="query", websocket_url="wss://y?a=1"), "wss://y?a=1&token=s3cret"),
+        (Site(url="https://bridge.corp/md"), "wss://bridge.corp/md/v1/ws?extra=true"),
+        (Site(url="http://127.0.0.1:8080"), "ws://127.0.0.1:8080/v1/ws?extra=true"),
+        (Site(url="https://x", websocket_url="wss://y/z"), "wss://y/z?extra=true"),
+        (Site(url="https://x", credential_place="none"), "wss://x/v1/ws?extra=true"),
+        (Site(url="https://x", credential_place="query"), "wss://x/v1/ws?extra=true&token=s3cret"),
+        (
+            Site(url="https://x", credential_place="query", websocket_url="wss://y?a=1"),
+            "wss://y?a=1&extra=true&token=s3cret",
+        ),
     ],
 )
 def test_a_websocket_is_opened_where_the_site_says(site, url):
@@ -57,7 +66,7 @@ def test_a_websocket_is_opened_where_the_site_says(site, url):
 
 def test_an_aliased_instrument_is_asked_for_by_its_name_there():
     request = requests("quote:bitcoin", aliases={InstrumentId("bitcoin"): "BTC-USD"}).open(None, None)
-    assert parse_qs(urlsplit(request.url).query) == {"subscribe": ["quote:BTC-USD"]}
+    assert parse_qs(urlsplit(request.url).query)["subscribe"] == ["quote:BTC-USD"]
 
 
 def test_on_sse_nothing_is_sent_after_opening():
