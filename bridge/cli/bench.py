@@ -2,6 +2,7 @@
 
 import argparse
 import platform
+import signal
 import sys
 from typing import Any
 
@@ -17,6 +18,9 @@ from bridge.errors import ConfigError
 
 LOST = 1
 """The exit code when a client missed something, or got something twice, that it was due in a workload with no overload."""
+
+TERMINATED = 128 + signal.SIGTERM
+"""The exit code after SIGTERM, as a shell has it."""
 
 PIPED_WIDTH = 160
 """Columns of the table where no terminal says how many there are."""
@@ -54,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         mistakes.append("--rate: more than 0")
     if mistakes:
         raise ConfigError(*mistakes)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # or vendor, bridge and load would outlive us
     measurements = _measure(names, arguments)
     usable = cores()
     report = Report(

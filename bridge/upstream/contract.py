@@ -37,11 +37,21 @@ class Connection(Protocol):
     last_event_id: str | None
     """The newest SSE `id` seen; None where there is none."""
 
+    @property
+    def heard_at(self) -> float:
+        """When something last came, be it a comment, a ping or a pong; Trio's time."""
+        ...
+
+    @property
+    def silence_seconds(self) -> float:
+        """How long nothing may come before it counts as dead; whoever carries it sees to that (`silence`)."""
+        ...
+
     async def receive(self) -> Frame | None:
-        """Return the next frame, or None for a sign of life that is no message (a comment, a ping, a pong).
+        """Return the next frame, or None for what is no message (a comment).
 
         Raises:
-            TransportLost: the connection ended, was closed, or stayed silent past its read deadline; the sentence says which.
+            TransportLost: the connection ended or was closed; the sentence says which.
             VendorProtocolError: what came is not even a frame (over the size bound, not UTF-8 …).
         """
         ...

@@ -20,8 +20,8 @@ from bridge.upstream.refusals import Head
 from bridge.upstream.route import Route, host_header
 from bridge.upstream.tunnel import open_stream
 
-READ_BYTES = 65_536
-"""As much as is taken at once: a few hundred events, which are all published before anything else has its turn."""
+READ_BYTES = 16_384
+"""As much as is taken at once: some hundred events, which are all published before anything else has its turn."""
 
 Headers = Iterable[tuple[str, str]]
 

@@ -21,6 +21,7 @@ from bridge.upstream.contract import Connection, ConnectionStatistics, Connector
 from bridge.upstream.effects import Complaint, Effect, Emit, GiveUp, Say
 from bridge.upstream.pace import Pace
 from bridge.upstream.session import Session
+from bridge.upstream.silence import until_silent
 from bridge.upstream.state import SessionState
 
 CONFIRM_SECONDS = 15.0
@@ -146,7 +147,7 @@ class Link:
             self._opened_at = self._tools.clock()
             self._act(self.session.accepted())
             async with trio.open_nursery() as nursery:
-                for task in (self._read, self._write, self._ping, self._watch):
+                for task in (self._read, self._listen, self._write, self._ping, self._watch):
                     nursery.start_soon(self._guarded, lambda task=task: task(connection))
         finally:
             self._mark(connection.last_event_id or self.session.cursor)
@@ -184,6 +185,9 @@ class Link:
             self._frames += 1
             self._last_frame_at = frame.ts_recv
             self._act(self.session.receive(frame))
+
+    async def _listen(self, connection: Connection) -> None:
+        await until_silent(connection, self.name)
 
     async def _write(self, connection: Connection) -> None:
         pace = Pace(self._tools.profile.messages_per_second)

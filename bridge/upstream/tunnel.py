@@ -9,6 +9,7 @@ import trio
 
 from bridge.errors import TransportLost
 from bridge.upstream.faults import FOREIGN, lost
+from bridge.upstream.prompt import PromptStream
 from bridge.upstream.refusals import parse_head
 from bridge.upstream.route import Address, Proxy, Route, address_of
 
@@ -41,14 +42,14 @@ async def open_stream(route: Route, url: str) -> trio.abc.Stream:
     return stream
 
 
-async def _dial(address: Address) -> trio.SocketStream:
+async def _dial(address: Address) -> PromptStream:
     try:
-        return await trio.open_tcp_stream(address.host, address.port)
+        return PromptStream(await trio.open_tcp_stream(address.host, address.port))
     except FOREIGN as error:
         raise lost(str(address), error) from error
 
 
-async def _tunnel(stream: trio.SocketStream, proxy: Proxy, target: Address) -> None:
+async def _tunnel(stream: PromptStream, proxy: Proxy, target: Address) -> None:
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
     if proxy.authorization is not None:
         lines.append(f"Proxy-Authorization: {proxy.authorization}")

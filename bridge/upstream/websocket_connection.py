@@ -33,9 +33,6 @@ QUEUED_MESSAGES = 256
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """A full book of 5,000 levels a side has about 0.5 MB; this only stops a runaway."""
 
-_GLANCE = 0.25
-"""How much of the read deadline passes before a connection that only pings is reported as alive."""
-
 _CLOSED = (trio_websocket.ConnectionClosed, LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError)
 _NO_CLOSE_FRAME = 1006
 _PROTOCOL_CODES = (1002, 1007)
@@ -87,6 +84,16 @@ class WebSocketConnection:
         self._alive_at = trio.current_time()
         self._lost: str | None = None
 
+    @property
+    def heard_at(self) -> float:
+        """When bytes last came, or a message that had waited was taken; Trio's time."""
+        return max(self._line.heard_at, self._alive_at)
+
+    @property
+    def silence_seconds(self) -> float:
+        """See the contract."""
+        return self._terms.read_timeout_seconds
+
     async def carry(self, request: HttpRequest, *, task_status: trio.TaskStatus[None]) -> None:
         """Open the WebSocket and hold its reader until the end; reports started either way. Only `Cancelled` leaves it."""
         parts = urllib.parse.urlsplit(request.url)
@@ -120,22 +127,15 @@ class WebSocketConnection:
         self._scope.cancel()
 
     async def receive(self) -> Frame | None:
-        """Return the next message, or None when only pings or pongs came for a while; see the contract."""
+        """Return the next message; see the contract."""
         if self._lost is not None:
             raise TransportLost(f"{self._peer}: {self._lost}")
-        silence = self._terms.read_timeout_seconds
-        dead_at = max(self._line.heard_at, self._alive_at) + silence
         try:
-            with trio.move_on_at(min(dead_at, trio.current_time() + silence * _GLANCE)):
-                message = await self._socket.get_message()
-                self._alive_at = trio.current_time()
-                return Frame(data=message.encode() if isinstance(message, str) else message, ts_recv=self._clock())
+            message = await self._socket.get_message()
         except trio_websocket.ConnectionClosed as error:
             raise self._ended(error.reason) from error
-        if self._line.heard_at + silence > trio.current_time():
-            return None
-        self._lost = f"silent for {silence:g} s"
-        raise TransportLost(f"{self._peer}: {self._lost}")
+        self._alive_at = trio.current_time()
+        return Frame(data=message.encode() if isinstance(message, str) else message, ts_recv=self._clock())
 
     async def send(self, text: bytes) -> None:
         """Send a text message within `SEND_SECONDS`; see the contract."""

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,22 @@ def test_a_workload_that_does_not_exist_is_a_mistake_in_usage():
     assert all(name in done.stderr for name in WORKLOADS)
     assert "--seconds" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_terminated_bench_leaves_no_process_behind():
+    command = [sys.executable, "-m", "bridge", "bench", "--workload", "idle", "--clients", "4", "--seconds", "60"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        children = await_children(process.pid, 3)
+        process.terminate()
+        assert process.wait(PATIENCE_SECONDS) == 128 + signal.SIGTERM
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+
+
+def await_children(parent: int, count: int) -> list[int]:
+    """Wait until a process has so many of its own; returns their numbers."""
+    listed = Path(f"/proc/{parent}/task/{parent}/children")
+    until = time.monotonic() + PATIENCE_SECONDS
+    while len(pids := listed.read_text().split()) < count:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return [int(pid) for pid in pids]

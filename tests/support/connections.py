@@ -68,6 +68,8 @@ class FakeConnection:
 
     def __init__(self, vendor: "FakeVendor", topics: Sequence[str]) -> None:
         self.last_event_id: str | None = None
+        self.heard_at = trio.current_time()
+        self.silence_seconds = vendor.silence_seconds
         self.topics = set(topics)
         self.said: list[str] = []
         self.pings = 0
@@ -149,6 +151,7 @@ class FakeVendor:
         self.unconfirmed: set[str] = set()
         self.connect_seconds = 0.01
         self.pong_seconds = 0.01
+        self.silence_seconds = float("inf")
         self.fetched: list[tuple[float, Question]] = []
         self.answers: Callable[[Question], Any] = lambda _: None
         self.lanes: Callable[[Topic], str] = lambda _: ""

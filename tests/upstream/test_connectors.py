@@ -9,6 +9,7 @@ from bridge.model import UnixNanos
 from bridge.upstream.connectors import open_connector
 from bridge.upstream.http import open_client
 from bridge.upstream.settings import FeedSettings
+from bridge.upstream.silence import until_silent
 from tests.support.vendor import EVENT_STREAM, answer, open_vendor, saying
 
 
@@ -34,9 +35,8 @@ async def test_connections_are_of_the_transport_and_keep_the_profiles_deadlines(
             url = vendor.websocket_url if transport is Transport.WEBSOCKET else vendor.url
             connection = await connector.connect(HttpRequest(url=url))
             assert ("upgrade" in vendor.calls[0].headers) == (transport is Transport.WEBSOCKET)
-            with pytest.raises(TransportLost, match=r"silent for 0\.2 s"):  # noqa: PT012 - signs of life come as None
-                while True:
-                    await connection.receive()
+            with pytest.raises(TransportLost, match=r"silent for 0\.2 s"):
+                await until_silent(connection, "it")
             await connection.aclose()
 
 

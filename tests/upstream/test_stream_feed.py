@@ -157,6 +157,20 @@ async def test_a_lost_session_is_uncovered_reconnected_and_subscribed_again(vend
         assert house.feed.statistics().losses == 1
 
 
+async def test_a_session_that_falls_silent_is_lost_and_any_sign_of_life_puts_that_off(vendor, autojump_clock):
+    vendor.silence_seconds = 90
+    async with running(House(vendor, A)) as house:
+        await trio.sleep(60)
+        vendor.connections[0].heard_at = trio.current_time()
+        await trio.sleep(89)
+        assert house.covered() == {A}
+        await trio.sleep(1.5)
+        assert house.covered() == set()
+        assert "silent for 90 s" in house.of(FeedStatus)[-1].reason
+        await trio.sleep(5)
+        assert house.covered() == {A}
+
+
 async def test_the_last_event_id_goes_to_the_connection_that_follows_a_lost_one_and_to_no_other(autojump_clock):
     vendor = FakeVendor(Transport.SSE, usable_event_ids=True)
     async with running(House(vendor, A)) as house:
