@@ -120,6 +120,7 @@ CONTROL = {
         ts_recv=TIME,
         expires=TIME,
         wishes=Wishes(conflate=True, max_rate=2),
+        via=("b1", "b2"),
     ),
     "problem": Problem(
         at="a-1", code=Code.FORBIDDEN, message="no", retry=Retry.NO, ts_recv=TIME, topic="trade:X", ref="r"

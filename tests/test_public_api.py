@@ -18,8 +18,8 @@ FACES = {
     """,
     "bridge.dialects.contract": """
         Action Answer Asked ClientLimits Conversation Credential CredentialEnding Decoder Dialect Encoder
-        EncoderOptions Endpoint EndpointKind Frame Heartbeat HttpAnswer HttpRequest Lane Manner Message Mint
-        Outcome Profile Question QuestionKind Ready Refusal Refused Renew Reply Request Requests Signal Site
+        EncoderOptions Endpoint EndpointKind Frame Health Heartbeat HttpAnswer HttpRequest Lane Manner Message Mint Missed
+        Outcome Passage Profile Question QuestionKind Ready Refusal Refused Renew Reply Request Requests Signal Site
         Spelling StateAnswer StateQuestion Subscribe SubscriptionsLost SymbolTable Transport
         TransportProfile Unknown Unsubscribe VendorError
     """,

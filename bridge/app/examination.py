@@ -5,6 +5,7 @@
 
 from pathlib import Path
 
+from bridge.app.ourselves import circles
 from bridge.config import Config
 from bridge.downstream.binds import bind_problems, parse_bind
 from bridge.downstream.certificates import server_context
@@ -16,7 +17,8 @@ def examine(config: Config) -> list[str]:
     """Return what an operator should know of a configuration that is valid so far, one sentence each.
 
     Raises:
-        ConfigError: what only the server and the feeds know to be wrong with it: addresses, certificates, proxies.
+        ConfigError: what only the server and the feeds know to be wrong with it: addresses, certificates, proxies, and
+            feeds that would read this bridge itself.
     """
     problems = [*bind_problems(config.listen, config.auth), *_unusable(config)]
     if problems:
@@ -57,4 +59,4 @@ def _unusable(config: Config) -> list[str]:
             read_route(feed)
         except ConfigError as error:
             problems += [f"feeds.{name}.{problem}" for problem in error.problems]
-    return problems
+    return problems + circles(config)

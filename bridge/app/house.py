@@ -7,9 +7,9 @@ feeds are; at the end the server drains while feeds and hub still run, and only 
 
 import secrets
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from random import SystemRandom
 
@@ -41,6 +41,12 @@ from bridge.upstream.tape import TapeFeed
 
 TAPE = FeedName("tape")
 """A simulator's only feed; its account is `tape/demo`."""
+
+ID_BYTES = 6
+"""Of a bridge's id, made up at its start: two bridges never share one in practice."""
+
+MAX_VIA = 64
+"""Ids of other bridges that a `stream` passes on: no chain is so long, and no party behind us may make every stream long."""
 
 SIMULATED_ACCOUNT = AccountId("tape/demo")
 
@@ -116,6 +122,7 @@ async def run_bridge(config: Config, *, task_status: trio.TaskStatus[Running] = 
         ConfigError: an address, certificate, proxy or token file cannot be used.
     """
     hub = _hub(config.broker.url, config.limits, lambda want: arbiter.sources(want))  # noqa: PLW0108 - it is made later
+    own_id = secrets.token_hex(ID_BYTES)
     tables = {
         name: SymbolTable(load_dialect(name).spelling, config.aliases(name))
         for name in {feed.dialect for feed in config.feeds.values()}
@@ -127,10 +134,11 @@ async def run_bridge(config: Config, *, task_status: trio.TaskStatus[Running] = 
         feeds: dict[FeedName, Feed] = {}
         for name, settings in config.feeds.items():
             dialect, symbols = load_dialect(settings.dialect), tables[settings.dialect]
-            opening = open_feed(name, settings, dialect, symbols, _tools(hub, name))
+            opening = open_feed(name, settings, dialect, symbols, _tools(hub, name, own_id))
             feeds[name] = await stack.enter_async_context(opening)
         served = served_dialects(config)
         house = _house(hub, feeds, arbiter.resolve, config.listen, config.auth, config.limits, served, listed)
+        house = replace(house, via=partial(_via, own_id, feeds))
         await _run(hub, feeds, house, task_status)
 
 
@@ -145,8 +153,15 @@ def _entry(name: FeedName, settings: FeedSettings, symbols: SymbolTable) -> Feed
     )
 
 
-def _tools(hub: Hub, name: FeedName) -> FeedTools:
-    return FeedTools(publish=hub.publish, interest=hub.interest(name), clock=wall_clock, random=SystemRandom())
+def _tools(hub: Hub, name: FeedName, own_id: str | None = None) -> FeedTools:
+    interest = hub.interest(name)
+    return FeedTools(publish=hub.publish, interest=interest, clock=wall_clock, random=SystemRandom(), bridge=own_id)
+
+
+def _via(own_id: str, feeds: Mapping[FeedName, Feed], names: Iterable[FeedName]) -> tuple[str, ...]:
+    """Return which bridges the events of some feeds come by, ours first; another's word is taken only so far."""
+    behind = (one for name in dict.fromkeys(names) if name in feeds for one in feeds[name].statistics().via)
+    return (own_id, *list(dict.fromkeys(behind))[:MAX_VIA])
 
 
 async def run_simulator(

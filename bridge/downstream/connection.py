@@ -273,6 +273,7 @@ class StreamConnection:
             ts_recv=house.clock(),
             expires=self.identity.expires,
             wishes=self.wishes,
+            via=house.via(want.feed for want in wants),
         )
         self.writer.say(self._terms.conversation.stream(stream))
         self.writer.wake()

@@ -8,7 +8,7 @@
 | guard | `PeerConnection` in `scope["state"]["bridge.connection"]` | `sse`, `websocket` |
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -212,6 +212,12 @@ class Admission(Protocol):
         ...
 
 
+def _nobody(feeds: Iterable[FeedName]) -> tuple[str, ...]:
+    """Come by way of no bridge."""
+    del feeds
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class House:
     """What every endpoint may use.
@@ -222,6 +228,7 @@ class House:
         readiness: how we are, computed when asked.
         admission: who gets in, and how much.
         instruments: the listed instruments and what serves each.
+        via: the ids of the bridges that the events of some feeds come by, ours first.
         codecs: the bytes made of publications, shared by all connections that can share them.
         connections: the streams that are open now.
         pump: writes to them; whoever serves the house runs it.
@@ -238,6 +245,7 @@ class House:
     served: Sequence[ServedDialect]
     admission: Admission
     instruments: Mapping[str, Sequence[FeedName]] = field(default_factory=dict)
+    via: Callable[[Iterable[FeedName]], tuple[str, ...]] = _nobody
     closing: trio.Event = field(default_factory=trio.Event)
     codecs: Codecs = field(default_factory=Codecs)
     connections: Connections = field(default_factory=Connections)

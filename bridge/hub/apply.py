@@ -76,7 +76,7 @@ class Applier:
             self._refusals.accepted(Want(topic, event.feed))
             self._record(Want(topic, event.feed))
             for record in self._topics.family(event.feed, topic):
-                record.coverage.cover(offset)
+                record.coverage.cover(offset, continued=event.continued)
                 record.covered()
 
     def _refused(self, publication: Publication, event: TopicRefused) -> None:

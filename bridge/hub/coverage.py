@@ -40,7 +40,7 @@ class Coverage:
         lost: where the last coverage ended, or up to where a hole was declared before any began; None = never.
     """
 
-    __slots__ = ("_breaks", "_sound_after", "_told", "born", "lost", "since")
+    __slots__ = ("_before", "_breaks", "_sound_after", "_told", "born", "lost", "since")
 
     def __init__(self, born: int) -> None:
         self.born = born
@@ -48,6 +48,8 @@ class Coverage:
         self.lost: int | None = None
         self._sound_after = born
         self._told: int | None = None
+        self._before: tuple[int, int | None] | None = None
+        """`since` and `lost` as they were before the break that is on; None = there is none, or it has been told."""
         self._breaks: list[tuple[int, int]] = []
 
     def __repr__(self) -> str:
@@ -58,10 +60,18 @@ class Coverage:
         """Whether someone joining now may rely on continuity from here."""
         return self.since is not None
 
-    def cover(self, offset: int) -> bool:
-        """Coverage begins at this offset; return whether it is news."""
+    def cover(self, offset: int, *, continued: bool = False) -> bool:
+        """Coverage begins at this offset; return whether it is news.
+
+        Args:
+            offset: of the `Covered`.
+            continued: nothing was lost by the break, so there was none.
+        """
         if self.since is not None:
             return False
+        if continued and self._before is not None:
+            self.since, self.lost = self._before
+            return True
         self.since = offset
         if self.lost is not None:
             self._sound_after = offset if self._told is None else self._told
@@ -76,11 +86,13 @@ class Coverage:
         """A gap of the log at this offset tells everyone of the break that ends now; nothing is lost from there on."""
         if self.since is None and self._told is None:
             self._told = offset
+            self._before = None
 
     def lose(self, offset: int) -> bool:
         """Coverage ends at this offset; return whether it is news."""
         if self.since is None:
             return False
+        self._before = self.since, self.lost
         self.since = None
         self.lost = offset
         return True

@@ -192,9 +192,8 @@ class Intake:
 
     # ── coverage and refusals ──
     def _covered(self, event: Covered) -> None:
-        broken = [
-            record for topic in event.topics for record in self._topics.family(event.feed, topic) if _broke(record)
-        ]
+        topics = () if event.continued else event.topics
+        broken = [record for topic in topics for record in self._topics.family(event.feed, topic) if _broke(record)]
         for record in broken:
             self._declare_break(record)
         self._log.append(event)

@@ -90,6 +90,7 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True, tag="stream", tag_field=
         expires: when the token ends, or None without a token.
         ts_recv: our wall time.
         wishes: what the client wished and gets.
+        via: the ids of the bridges that its events come by: ours first, then those behind our feeds, as far as they said.
     """
 
     at: str
@@ -100,6 +101,7 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True, tag="stream", tag_field=
     ts_recv: UnixNanos
     wishes: Wishes = Wishes()
     expires: UnixNanos | None = None
+    via: tuple[str, ...] = ()
 
 
 class Goaway(msgspec.Struct, frozen=True, kw_only=True, tag="goaway", tag_field="type"):

@@ -65,11 +65,16 @@ class Covered(msgspec.Struct, frozen=True, kw_only=True):
 
     A feed says it once per topic and break: when the vendor confirmed the subscription on a live session. Before the first
     `Covered` and after an `Uncovered` nothing is promised.
+
+    Attributes:
+        continued: nothing was lost by the break before: the vendor goes on from where it was, what came meanwhile follows,
+            and what it cannot make good it declares by itself.
     """
 
     feed: FeedName
     topics: tuple[Topic, ...]
     ts_recv: UnixNanos
+    continued: bool = False
 
 
 class Uncovered(msgspec.Struct, frozen=True, kw_only=True):

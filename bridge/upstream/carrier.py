@@ -16,7 +16,8 @@ from bridge.errors import BridgeError, TransportLost, VendorRefused
 from bridge.model import Code, Topic
 from bridge.upstream.backoff import BASE_SECONDS, CAP_SECONDS, Backoff
 from bridge.upstream.bell import Bell
-from bridge.upstream.effects import Declined, Effect, Emit, Expiring
+from bridge.upstream.bookmark import Bookmark
+from bridge.upstream.effects import Aside, Confirmed, Declined, Effect, Emit, Expiring, Skipped
 from bridge.upstream.handover import has_spare_place, succession
 from bridge.upstream.link import Link, LinkTools
 from bridge.upstream.narrowing import Narrowing, is_of_topics
@@ -87,7 +88,7 @@ class Carrier:
         self._narrowing = Narrowing()
         self._between_choices = Backoff(NARROWING_BASE_SECONDS, NARROWING_CAP_SECONDS, tools.random)
         self._live: Link | None = None
-        self._last_event_id: str | None = None
+        self._bookmark: Bookmark | None = None
 
     @property
     def ready(self) -> bool:
@@ -98,6 +99,7 @@ class Carrier:
     def carry(self, topics: frozenset[Topic]) -> None:
         """Carry exactly these from now on."""
         self.topics = topics
+        self._bookmark = self._bookmark and self._bookmark.among(topics)  # what leaves may go on elsewhere
         self._bell.ring()
 
     def renew(self) -> None:
@@ -127,7 +129,7 @@ class Carrier:
             await self._failed(error)
             return False
         topics = self._narrowing.among(self.topics)
-        link = self._start(nursery, topics, credential, self._last_event_id)
+        link = self._start(nursery, topics, credential, self._bookmark)
         self._voice.speaking = link
         self._stale = False
         while not (link.ready or link.end is not None):
@@ -143,11 +145,11 @@ class Carrier:
         return True
 
     def _start(
-        self, nursery: trio.Nursery, topics: frozenset[Topic], credential: Credential | None, last_event_id: str | None
+        self, nursery: trio.Nursery, topics: frozenset[Topic], credential: Credential | None, bookmark: Bookmark | None
     ) -> Link:
         link = Link(self._tools.next_name(), self._tools.session(self.lane), self._tools.link, self._hear)
         self.links.append(link)
-        nursery.start_soon(link.run, topics, credential, last_event_id)
+        nursery.start_soon(link.run, topics, credential, bookmark)
         return link
 
     async def _keep(self, nursery: trio.Nursery) -> None:
@@ -223,10 +225,7 @@ class Carrier:
             self._voice.fall_silent("the vendor grants no second connection")
             return None
         topics = self._narrowing.among(self.topics)
-        was_stale, self._stale = (
-            self._stale,
-            False,
-        )  # what is said of the credential from here on is said of the new one
+        was_stale, self._stale = self._stale, False  # from here on, what is said of a credential is said of the new one
         new = self._start(nursery, topics, credential, None)  # the overlap fills in, so nothing is to be replayed
         overlap = self._voice.expect(new, topics)
         failure = await succession(old, new, overlap, self._bell)
@@ -263,18 +262,24 @@ class Carrier:
             case Expiring():
                 self._tools.keeper.spoiled(link.credential)
                 self._stale = self._stale or link is self._voice.speaking
+            case Aside():
+                self._voice.aside(link, effect)
+                return
+            case Skipped():
+                self._voice.skip(link, effect)
             case None:
                 self._ended(link)
             case _:
                 if link is self._voice.speaking and link.ready:
                     self._is_live(link)
-                self._voice.cover("the vendor dropped the subscription")
+                continued = effect.continued if isinstance(effect, Confirmed) else frozenset()
+                self._voice.cover("the vendor dropped the subscription", continued)
         self._bell.ring()
 
     def _ended(self, link: Link) -> None:
         self.links.remove(link)
         if link is self._voice.speaking:
-            self._last_event_id = link.last_event_id
+            self._bookmark = link.bookmark and link.bookmark.among(self.topics)
             self._tools.standing.losses += link is self._live
             self._voice.lose(str(link.end))
 

@@ -129,6 +129,7 @@ class FeedStatistics(msgspec.Struct, frozen=True, kw_only=True):
         overlaps_removed: events taken out because another connection had delivered them.
         connects: connections opened; `losses` connections lost; `retries` attempts that failed.
         token_expires_at: None without a token or a known end.
+        via: the ids of the bridges that its events come by, the vendor's first, as last told; () where it is no bridge.
     """
 
     feed: FeedName
@@ -147,6 +148,7 @@ class FeedStatistics(msgspec.Struct, frozen=True, kw_only=True):
     retries: int
     token_expires_at: UnixNanos | None
     connections: tuple[ConnectionStatistics, ...]
+    via: tuple[str, ...] = ()
 
 
 class Feed(Protocol):

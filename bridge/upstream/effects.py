@@ -2,6 +2,7 @@
 
 import msgspec
 
+from bridge.dialects.contract import CredentialEnding, Health, Passage
 from bridge.model import Topic, UnixNanos, UpstreamEvent
 
 
@@ -13,9 +14,33 @@ class Emit(msgspec.Struct, frozen=True):
 
 
 class Confirmed(msgspec.Struct, frozen=True):
-    """From here on these topics are served completely."""
+    """From here on these topics are served completely; those in `continued` since the bookmark that the session came with."""
 
     topics: tuple[Topic, ...]
+    continued: frozenset[Topic] = frozenset()
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """The vendor goes on with these, but declares that something is missing."""
+
+    topics: tuple[Topic, ...]
+    reason: str
+
+
+class Aside(msgspec.Struct, frozen=True):
+    """What a vendor that is a bridge says of itself."""
+
+
+class Passed(Aside, frozen=True):
+    """These are the bridges that its events come by."""
+
+    via: tuple[str, ...]
+
+
+class Felt(Aside, frozen=True):
+    """This is how its own feeds are; see `Health`."""
+
+    said: Health
 
 
 class Doubted(msgspec.Struct, frozen=True):
@@ -58,4 +83,15 @@ class Complaint(msgspec.Struct, frozen=True):
     message: str
 
 
-Effect = Complaint | Emit | Confirmed | Doubted | Declined | Say | Expiring | GiveUp
+Effect = Complaint | Emit | Confirmed | Skipped | Passed | Felt | Doubted | Declined | Say | Expiring | GiveUp
+
+
+def at_once(word: CredentialEnding | Passage | Health) -> Effect:
+    """Return what follows from a word about the connection as a whole, whatever the session knows."""
+    match word:
+        case CredentialEnding(at):
+            return Expiring(at)
+        case Passage(via):
+            return Passed(via)
+        case Health():
+            return Felt(word)

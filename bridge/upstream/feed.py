@@ -32,12 +32,14 @@ class FeedTools(msgspec.Struct, frozen=True, kw_only=True):
         interest: what clients want of it.
         clock: wall time.
         random: for jitter.
+        bridge: our own id, for a relay.
     """
 
     publish: Publish
     interest: Interest
     clock: Clock
     random: Random
+    bridge: str | None = None
 
 
 @asynccontextmanager
@@ -79,6 +81,7 @@ async def open_feed(
             account=account,
             interest=tools.interest,
             random=tools.random.random,
+            bridge=tools.bridge,
         )
         yield StreamFeed(standing, terms, asking)
 

@@ -16,6 +16,7 @@ from bridge.dialects.contract import Credential, TransportProfile
 from bridge.errors import BridgeError, TransportLost, VendorProtocolError
 from bridge.model import Topic, UnixNanos
 from bridge.upstream.bell import Bell
+from bridge.upstream.bookmark import Bookmark
 from bridge.upstream.contract import Connection, ConnectionStatistics, Connector
 from bridge.upstream.effects import Complaint, Effect, Emit, GiveUp, Say
 from bridge.upstream.pace import Pace
@@ -30,7 +31,7 @@ GREETING_SECONDS = 5.0
 """Where the accepted request carried all topics, its acceptance is the vendor's yes; a greeting is waited for so long."""
 
 REMIND_SECONDS = 5.0
-"""How often what is not confirmed is looked at, and at times asked for again (see `session.ASK_AGAIN_AT`). Connections
+"""How often what is not confirmed is looked at, and at times asked for again (see `reminders.ASK_AGAIN_AT`). Connections
 are opened at jittered moments, so their reminders are spread as well."""
 
 _log = structlog.get_logger(__name__)
@@ -64,7 +65,7 @@ class Link:
     Attributes:
         end: why it ended; None while it has not.
         credential: what let it in.
-        last_event_id: the newest SSE id it saw.
+        bookmark: where it stands, or stood at its end; None where the vendor has no such place.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Link:
         self.session = session
         self.end: BridgeError | None = None
         self.credential: Credential | None = None
-        self.last_event_id: str | None = None
+        self.bookmark: Bookmark | None = None
         self._tools = tools
         self._hear = hear
         self._outbox: deque[Say] = deque()
@@ -90,10 +91,10 @@ class Link:
         return self.end is None and self.session.state is SessionState.READY
 
     # ── from outside ──
-    async def run(self, topics: Iterable[Topic], credential: Credential | None, last_event_id: str | None) -> None:
-        """Carry topics until the end; raises nothing but a cancellation from outside."""
+    async def run(self, topics: Iterable[Topic], credential: Credential | None, bookmark: Bookmark | None) -> None:
+        """Carry topics until the end, from a bookmark on if there is one; raises nothing but a cancellation from outside."""
         self.credential = credential
-        self.last_event_id = last_event_id
+        self.bookmark = bookmark
         with self._scope:
             await self._guarded(lambda: self._connect_and_carry(topics))
         if self.end is None:
@@ -141,7 +142,7 @@ class Link:
             await self._carry(topics)
 
     async def _carry(self, topics: Iterable[Topic]) -> None:
-        connection = await self._tools.connector.connect(self.session.open(topics, self.credential, self.last_event_id))
+        connection = await self._tools.connector.connect(self.session.open(topics, self.credential, self.bookmark))
         try:
             self._opened_at = self._tools.clock()
             self._act(self.session.accepted())
@@ -149,6 +150,7 @@ class Link:
                 for task in (self._read, self._listen, self._write, self._ping, self._watch):
                     nursery.start_soon(self._guarded, lambda task=task: task(connection))
         finally:
+            self._mark(connection.last_event_id or self.session.cursor)
             await connection.aclose()
 
     async def _guarded(self, task: Callable[[], Awaitable[None]]) -> None:
@@ -160,6 +162,11 @@ class Link:
         except Exception as error:  # noqa: BLE001 - contained to where it happened, logged with its traceback
             _log.exception("a session broke by a mistake of ours", connection=self.name)
             self._finish(TransportLost(f"{self.name}: an internal error ({type(error).__name__})"))
+
+    def _mark(self, cursor: str | None) -> None:
+        """Note where it ended. One that was confirmed nothing has not come further than where it began."""
+        if self.session.confirmed:
+            self.bookmark = None if cursor is None else Bookmark(cursor, self.session.confirmed)
 
     def _finish(self, end: BridgeError) -> None:
         if self.end is None:
@@ -177,7 +184,6 @@ class Link:
                 continue
             self._frames += 1
             self._last_frame_at = frame.ts_recv
-            self.last_event_id = connection.last_event_id
             self._act(self.session.receive(frame))
 
     async def _listen(self, connection: Connection) -> None:

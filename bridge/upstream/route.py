@@ -69,7 +69,7 @@ def read_route(settings: FeedSettings) -> Route:
     return Route(
         tls=_tls(settings.ca_file, settings.client_certificate),
         proxy=None if settings.proxy is None else _proxy(settings.proxy),
-        connect_to=None if settings.connect_to is None else _address(settings.connect_to),
+        connect_to=None if settings.connect_to is None else read_address(settings.connect_to),
     )
 
 
@@ -129,7 +129,12 @@ def _proxy(url: str) -> Proxy:
         raise ConfigError("proxy: its port must be a number up to 65535") from error
 
 
-def _address(text: str) -> Address:
+def read_address(text: str) -> Address:
+    """Read a `connect_to`.
+
+    Raises:
+        ConfigError: it is not `ip:port`.
+    """
     host, _, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:

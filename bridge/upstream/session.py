@@ -3,8 +3,7 @@
 A topic is *pending* from the moment it is asked for and *confirmed* once the vendor has shown that it serves it: by its own
 word (`Ready`), by the first event of the topic, or — where the vendor never answers a subscribe — by the pong of a ping
 sent behind it. Only a confirmed topic may be called covered. A complaint that names no topic puts all that is pending in
-doubt: no pong confirms it then. What stays pending is asked for again, at growing intervals. Malformed frames are counted and
-survived up to a bound.
+doubt: no pong confirms it then. What stays pending is asked for again. Malformed frames are survived up to a bound.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,9 +14,11 @@ from bridge.dialects.contract import (
     CredentialEnding,
     Decoder,
     Frame,
-    Heartbeat,
+    Health,
     HttpRequest,
     Lane,
+    Missed,
+    Passage,
     Ready,
     Refused,
     Requests,
@@ -29,28 +30,26 @@ from bridge.dialects.contract import (
 )
 from bridge.errors import VendorProtocolError
 from bridge.model import AccountId, Code, MarketEvent, OrderUpdate, Topic, TopicKind, UpstreamEvent, topic_of
-from bridge.upstream.effects import Complaint, Confirmed, Declined, Doubted, Effect, Emit, Expiring, GiveUp, Say
+from bridge.upstream.bookmark import Bookmark
+from bridge.upstream.counters import SessionCounters
+from bridge.upstream.effects import (
+    Complaint,
+    Confirmed,
+    Declined,
+    Doubted,
+    Effect,
+    Emit,
+    GiveUp,
+    Say,
+    Skipped,
+    at_once,
+)
+from bridge.upstream.reminders import due_now
 from bridge.upstream.state import SessionState, Turn, after
 from bridge.upstream.subject import MarketFact
 
 MALFORMED_IN_A_ROW = 20
 """So many malformed frames without a sound one between them: this is not the party we think it is; reconnect."""
-
-
-ASK_AGAIN_AT = (2, 4)
-"""The first reminders at which a pending topic is asked for again: one may have come just after it was asked for."""
-
-ASK_AGAIN_EVERY = 8
-"""Later ones: often enough to be back soon after a vendor has mended itself, and no burden to one that has not."""
-
-
-class SessionCounters:
-    """What sessions of one feed have in common to count."""
-
-    def __init__(self) -> None:
-        self.events = 0
-        self.unknown = 0
-        self.malformed = 0
 
 
 class Session:
@@ -84,10 +83,11 @@ class Session:
         self._account = account
         self._counters = counters
         self._pending: dict[Topic, int] = {}
-        """Each with how many reminders it has seen."""
         self._doubted: set[Topic] = set()
         self._confirmed: dict[Topic, None] = {}
         self._in_request: frozenset[Topic] = frozenset()
+        self._resuming: frozenset[Topic] = frozenset()
+        """What the bookmark vouches for that we came with."""
 
     @property
     def lane(self) -> Lane:
@@ -109,22 +109,31 @@ class Session:
         """What the vendor has confirmed."""
         return frozenset(self._confirmed)
 
+    @property
+    def cursor(self) -> str | None:
+        """The vendor's own place in the stream so far; None where it has none."""
+        return self._decoder.cursor
+
     # ── what we do ──
-    def open(self, topics: Iterable[Topic], credential: Credential | None, last_event_id: str | None) -> HttpRequest:
+    def open(self, topics: Iterable[Topic], credential: Credential | None, bookmark: Bookmark | None) -> HttpRequest:
         """Return the request that opens the connection for these topics.
 
         Args:
             topics: what it shall carry.
             credential: None when the feed has none.
-            last_event_id: the newest usable id of the session before; None = none.
+            bookmark: where the session before was lost; None = none.
         """
         self._ask(sorted(topics, key=str))
-        return self._requests.open(credential, last_event_id if self._profile.usable_event_ids else None)
+        if bookmark is not None and self._profile.usable_event_ids:
+            self._resuming = bookmark.topics & self.topics
+        return self._requests.open(credential, bookmark.cursor if bookmark and self._resuming else None)
 
     def accepted(self) -> list[Effect]:
         """The vendor accepted the connection."""
         self._turn(Turn.ACCEPTED)
-        texts = self._requests.subscribe(self._asked.topics)
+        resumed = [topic for topic in self._asked.topics if topic in self._resuming]
+        others = [topic for topic in self._asked.topics if topic not in self._resuming]
+        texts = [text for some in (resumed, others) if some for text in self._requests.subscribe(some)]
         if not texts:
             self._in_request = self.topics
         return self._say(texts, self._asked.topics)
@@ -152,11 +161,7 @@ class Session:
 
     def remind(self) -> list[Effect]:
         """Ask again for what the vendor has not confirmed for a while; called at a fixed interval."""
-        due = []
-        for topic, seen in self._pending.items():
-            self._pending[topic] = seen + 1
-            if seen + 1 in ASK_AGAIN_AT or (seen + 1) % ASK_AGAIN_EVERY == 0:
-                due.append(topic)
+        due = due_now(self._pending)
         return self._say(self._requests.subscribe(due), tuple(due)) if due else []
 
     def retire(self) -> None:
@@ -194,28 +199,27 @@ class Session:
 
     def answered(self, topics: Sequence[Topic]) -> list[Effect]:
         """The pong of a ping sent behind a subscribe came: what was not refused or put in doubt by now is served."""
-        sure = [topic for topic in topics if topic not in self._doubted]
-        return self._confirm(sure) if sure else []
+        return self._confirm(sure) if (sure := [topic for topic in topics if topic not in self._doubted]) else []
 
     def _follow(self, word: UpstreamEvent | Signal) -> list[Effect]:
         effects: list[Effect] = []
         match word:
-            case Heartbeat():
-                pass
             case Unknown():
                 self._counters.unknown += 1
-            case CredentialEnding(at):
-                effects = [Expiring(at)]
+            case CredentialEnding() | Passage() | Health():
+                effects = [at_once(word)]
             case VendorError(code, message, fatal):
                 effects = [GiveUp(f"the vendor said {code}: {message}")] if fatal else self._complained(code, message)
-            case Ready(topics):
-                effects = self._confirm(self._opened_with() if topics is None else topics)
+            case Ready(topics, continued):
+                effects = self._confirm(self._opened_with() if topics is None else topics, continued=continued)
+            case Missed(topics, reason):
+                effects = self._missed(topics, reason)
             case Refused(topic, code, message):
                 effects = self._refused(topic, code, message)
             case SubscriptionsLost(topics):
                 effects = self._lost(self._asked.topics if topics is None else topics)
             case _:
-                pass  # how the other party's own feeds are: ours are what we see of them
+                pass  # a heartbeat; and coverage is for us to say, not for a decoder
         return effects
 
     def _event(self, event: MarketFact) -> list[Effect]:
@@ -231,7 +235,7 @@ class Session:
         """What a greeting confirms: what the opening request carried; a subscribe sent later has an answer of its own."""
         return tuple(topic for topic in self._pending if topic in self._in_request)
 
-    def _confirm(self, topics: Sequence[Topic]) -> list[Effect]:
+    def _confirm(self, topics: Sequence[Topic], *, continued: bool = False) -> list[Effect]:
         fresh = tuple(topic for topic in topics if topic in self._pending)
         for topic in fresh:
             del self._pending[topic]
@@ -239,7 +243,12 @@ class Session:
         if not fresh and (topics or self._pending):  # a greeting alone is no answer to what was asked
             return []
         self._turn(Turn.CONFIRMED)
-        return [Confirmed(fresh)] if fresh else []
+        return [Confirmed(fresh, self._resuming.intersection(fresh) if continued else frozenset())] if fresh else []
+
+    def _missed(self, topics: Sequence[Topic], reason: str) -> list[Effect]:
+        """Of what is not confirmed nothing was promised."""
+        known = tuple(topic for topic in topics if topic in self._confirmed)
+        return [Skipped(known, reason)] if known else []
 
     def _refused(self, topic: Topic | None, code: str, message: str) -> list[Effect]:
         if topic is None and len(self._pending) == 1:

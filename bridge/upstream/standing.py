@@ -1,7 +1,8 @@
 """What a feed has said about itself: its health, what it covers, what it was refused. Each is published on change only.
 
 Plain state, told by the tasks that do the work. A feed is *live* while one of its sessions is confirmed, *down* when it was
-refused or failed `DOWN_AFTER` times in a row without one, and otherwise *connecting*.
+refused or failed `DOWN_AFTER` times in a row without one, and otherwise *connecting*. A live feed whose vendor is a bridge is
+no better than the worst of that bridge's feeds that serve it.
 """
 
 from collections.abc import Iterable
@@ -10,11 +11,12 @@ import structlog
 import trio
 
 from bridge.clock import Clock
-from bridge.dialects.contract import Credential
+from bridge.dialects.contract import Credential, Health
 from bridge.errors import BridgeError, VendorRefused
 from bridge.model import Covered, FeedHealth, FeedName, FeedStatus, Topic, TopicRefused, Uncovered, UnixNanos
 from bridge.upstream.contract import ConnectionStatistics, FeedStatistics, Publish
-from bridge.upstream.session import SessionCounters
+from bridge.upstream.counters import SessionCounters
+from bridge.upstream.effects import Aside, Felt, Passed
 
 DOWN_AFTER = 3
 """Failed attempts in a row after which a feed counts as down: one is a hiccup, three span several seconds of backoff."""
@@ -23,6 +25,8 @@ REFUSED_SECONDS = 60.0
 """How long a topic that the vendor refused is left alone, as the contract has it."""
 
 REASON_CHARACTERS = 300
+
+_SEVERITY = (FeedHealth.LIVE, FeedHealth.CONNECTING, FeedHealth.STALE, FeedHealth.DOWN)
 
 _log = structlog.get_logger(__name__)
 
@@ -38,6 +42,7 @@ class Standing(SessionCounters):
     Attributes:
         retries: attempts to connect that failed; `connects` those that were accepted; `losses` sessions that broke.
         overlaps_removed: events taken out because another connection had delivered them.
+        via: the bridges that the vendor's events come by, if it is one.
     """
 
     def __init__(self, name: FeedName, publish: Publish, clock: Clock) -> None:
@@ -52,6 +57,9 @@ class Standing(SessionCounters):
         self.connects = 0
         self.losses = 0
         self.overlaps_removed = 0
+        self.via: tuple[str, ...] = ()
+        self._own: tuple[FeedHealth, str | None] = (self.health, None)
+        self._elsewhere: dict[object, Health] = {}
         self._failures = 0
         self._covered: set[Topic] = set()
         self._refused: dict[Topic, float] = {}
@@ -77,12 +85,33 @@ class Standing(SessionCounters):
         """An attempt to connect failed, or a session broke; `another_is_live` keeps the feed live."""
         self.retries += 1
         if another_is_live:
+            self.review()
             return
         self._failures += 1
-        down = self._failures >= _patience(error) or self.health is FeedHealth.DOWN
+        down = self._failures >= _patience(error) or self._own[0] is FeedHealth.DOWN
         self._say(FeedHealth.DOWN if down else FeedHealth.CONNECTING, str(error))
 
+    def aside(self, who: object, said: Aside) -> None:
+        """One of our connections, `who`, was told something by a vendor that is a bridge."""
+        if isinstance(said, Passed):
+            self.via = said.via
+        elif isinstance(said, Felt):
+            self._elsewhere[who] = said.said
+            self.review()
+
+    def hush(self, who: object) -> None:
+        """What a connection was told counts no longer; whoever says so next says how we are without it."""
+        self._elsewhere.pop(who, None)
+
+    def review(self) -> None:
+        """Say how we are, if that has changed: no better than what is behind us."""
+        self._say(*self._own)
+
     def _say(self, health: FeedHealth, reason: str | None) -> None:
+        self._own = health, reason
+        worst = max(self._elsewhere.values(), default=None, key=lambda one: _SEVERITY.index(one.status))
+        if health is FeedHealth.LIVE and worst is not None:
+            health, reason = worst.status, worst.reason
         reason = reason and reason[:REASON_CHARACTERS]
         if self._said and (health, reason) == (self.health, self.reason):
             return
@@ -99,12 +128,12 @@ class Standing(SessionCounters):
         """How many topics are covered."""
         return len(self._covered)
 
-    def cover(self, topics: Iterable[Topic]) -> None:
-        """These are received completely from here on."""
-        new = tuple(topic for topic in topics if topic not in self._covered)
+    def cover(self, topics: Iterable[Topic], *, continued: bool = False) -> None:
+        """These are received completely from here on; `continued`: as they were before the break, which cost nothing."""
+        new = tuple(sorted((topic for topic in topics if topic not in self._covered), key=str))
         if new:
             self._covered.update(new)
-            self.publish(Covered(feed=self.name, topics=new, ts_recv=self.clock()))
+            self.publish(Covered(feed=self.name, topics=new, ts_recv=self.clock(), continued=continued))
 
     def uncover(self, topics: Iterable[Topic], reason: str) -> None:
         """Something of these may be missed from here on."""
@@ -169,6 +198,7 @@ class Standing(SessionCounters):
             retries=self.retries,
             token_expires_at=None if credential is None else credential.expires_at,
             connections=connections,
+            via=self.via,
         )
 
     def _publish_refusal(self, topic: Topic, code: str, message: str) -> None:

@@ -49,6 +49,7 @@ class StreamTerms(msgspec.Struct, frozen=True, kw_only=True):
         account: whose orders arrive; None = nobody's.
         interest: what clients want.
         random: draws from [0, 1).
+        bridge: our own id, for a relay.
     """
 
     transport: Transport
@@ -58,6 +59,7 @@ class StreamTerms(msgspec.Struct, frozen=True, kw_only=True):
     account: AccountId | None
     interest: Interest
     random: Callable[[], float]
+    bridge: str | None = None
 
 
 class StreamFeed:
@@ -145,7 +147,9 @@ class StreamFeed:
                 self._open(nursery, lane, topics)
             case Close(number):
                 self._carriers.pop(number).close("unsubscribed")
-                if not self._carriers:
+                if self._carriers:
+                    self._standing.review()
+                else:
                     self._standing.idle()
             case Replace(number, topics):
                 self._carriers[number].carry(topics)
@@ -197,7 +201,7 @@ class StreamFeed:
 
     def _session(self, lane: Lane) -> Session:
         tools, terms = self._tools, self._terms
-        asked = Asked(self.name, lane, tools.symbols, depth=terms.depth)
+        asked = Asked(self.name, lane, tools.symbols, depth=terms.depth, bridge=terms.bridge)
         return Session(
             asked,
             tools.dialect.requests(asked, tools.site),

@@ -8,7 +8,7 @@ that is heard has it confirmed, so a hand-over leaves no break.
 import trio
 
 from bridge.model import Topic, UpstreamEvent
-from bridge.upstream.effects import Emit
+from bridge.upstream.effects import Aside, Emit, Felt, Skipped
 from bridge.upstream.link import Link
 from bridge.upstream.overlap import Overlap
 from bridge.upstream.standing import Standing
@@ -92,21 +92,43 @@ class Voice:
         """The speaking link ended by itself; the incoming one, if there is one, may follow it yet."""
         if self._overlap is not None and self.incoming is not None:
             self._overlap.ended(trio.current_time())
+        else:
+            self._standing.hush(self)
         self.cover(reason)
 
     def fall_silent(self, reason: str) -> None:
         """Nobody speaks any more."""
         self.speaking = self.incoming = self._overlap = None
+        self._standing.hush(self)
         self.cover(reason)
 
     # ── coverage ──
-    def cover(self, reason: str) -> None:
-        """Say what is covered now, and what no longer for which reason."""
+    def cover(self, reason: str, continued: frozenset[Topic] = frozenset()) -> None:
+        """Say what is covered now, what of it goes on from before its break, and what is covered no longer for which reason."""
         heard = [link for link in (self.speaking, self.incoming) if link is not None and link.end is None]
         now = frozenset(topic for link in heard for topic in link.session.confirmed)
         before, self._covered = self._covered, now
         self._standing.uncover(before - now, reason)
-        self._standing.cover(sorted(now - before, key=str))
+        self._standing.cover(now - before - continued)
+        self._standing.cover((now - before) & continued, continued=True)
+
+    def skip(self, link: Link, said: Skipped) -> None:
+        """A link's vendor declares a hole: a moment without coverage, unless another link that is heard has no such hole."""
+        speaks_for = link.session.topics if self.speaking is None else self.speaking.session.topics
+        topics = [topic for topic in said.topics if link is self.speaking or topic not in speaks_for]
+        self._standing.uncover(topics, said.reason)
+        self._standing.cover(topics)
+
+    # ── a vendor that is a bridge ──
+    def aside(self, link: Link, said: Aside) -> None:
+        """A link says something of the other bridge. What a feed of it that is not well has told us stands no more."""
+        self._standing.aside(self, said)
+        if isinstance(said, Felt) and link is self.speaking:
+            topics = [topic for topic in said.said.topics if topic in link.session.confirmed]
+            if said.said.sound:
+                self._standing.cover(topics, continued=True)
+            else:
+                self._standing.uncover(topics, said.said.reason or "")
 
     def _publish_all(self, overlap: Overlap, events: list[UpstreamEvent]) -> None:
         for event in events:

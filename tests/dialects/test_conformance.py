@@ -18,7 +18,7 @@ from bridge.dialects.contract import (
     Transport,
     Unsubscribe,
 )
-from bridge.dialects.contract.client import Credential
+from bridge.dialects.contract.site import Credential
 from bridge.dialects.loader import load_dialect
 from bridge.errors import Unspeakable
 from bridge.model import Code, Goaway, Problem, Retry, Topic, TopicKind

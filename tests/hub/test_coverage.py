@@ -91,3 +91,32 @@ def test_very_old_breaks_are_taken_for_one():
     assert coverage.hole(17, head=2_000) == Hole(10, 995, Cause.UPSTREAM)
     assert coverage.hole(987, head=2_000) == Hole(987, 995, Cause.UPSTREAM)
     assert coverage.hole(982, head=2_000) == Hole(980, 995, Cause.UPSTREAM)
+
+
+def test_a_break_that_cost_nothing_was_none():
+    coverage = Coverage(born=0)
+    coverage.cover(2)
+    coverage.lose(10)
+    assert coverage.cover(20, continued=True) is True
+    assert (coverage.since, coverage.lost) == (2, None)
+    for after in (2, 9, 10, 15, 20):
+        assert coverage.hole(after, head=30) is None
+    coverage.lose(40)
+    coverage.cover(50)
+    assert coverage.hole(30, head=60) == Hole(30, 50, Cause.UPSTREAM)
+    coverage.lose(70)
+    coverage.cover(80, continued=True)
+    assert coverage.hole(30, head=90) == Hole(30, 50, Cause.UPSTREAM), "the break before it is still one"
+    assert coverage.hole(60, head=90) is None
+
+
+def test_what_was_never_covered_or_already_told_cannot_be_continued():
+    fresh = Coverage(born=3)
+    fresh.cover(5, continued=True)
+    assert fresh.since == 5
+    told = Coverage(born=0)
+    told.cover(2)
+    told.lose(10)
+    told.tell(15)
+    told.cover(20, continued=True)
+    assert told.hole(9, head=30) == Hole(9, 20, Cause.UPSTREAM)

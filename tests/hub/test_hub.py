@@ -13,6 +13,7 @@ from bridge.model import (
     Bar,
     BookDelta,
     BookSnapshot,
+    Covered,
     InstrumentId,
     QuotePatch,
     Topic,
@@ -184,3 +185,22 @@ async def test_what_is_leased_is_not_forgotten_however_quiet(autojump_clock):
         await trio.sleep(60)
         assert hub.state(Want(QUOTE, FEED)) is None
         nursery.cancel_scope.cancel()
+
+
+async def test_a_vendor_that_goes_on_from_where_it_was_costs_no_gap_and_a_book_comes_whole():
+    hub = Hub(MemoryLog(), lambda: UnixNanos(0), HubSettings())
+    cover(hub, TRADE, BOOK, QUOTE)
+    subscription = hub.open(wants(TRADE, BOOK, QUOTE), None, ROOMY)
+    hub.publish(trade(1))
+    hub.publish(BookSnapshot(**X, bids=levels((1, 1)), asks=()))
+    hub.publish(QuotePatch(**X, bid=Decimal(1)))
+    before = hub.cursor()
+    uncover(hub, TRADE, BOOK, QUOTE)
+    assert hub.state(Want(QUOTE, FEED)) is None, "an old bid is never shown as a live one"
+    hub.publish(Covered(feed=FEED, topics=(TRADE, BOOK, QUOTE), ts_recv=UnixNanos(0), continued=True))
+    hub.publish(trade(2))
+    hub.publish(BookDelta(**X, bids=levels((2, 2)), asks=()))
+    hub.publish(BookSnapshot(**X, bids=levels((3, 3)), asks=()))
+    assert names(subscription.take()) == ["Trade", "BookSnapshot", "Quote", "Trade", "BookSnapshot"]
+    back = hub.open(wants(TRADE), before, ROOMY)
+    assert (back.verdict, names(back.take())) == (Verdict.RESUMED, ["Trade"])

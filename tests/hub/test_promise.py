@@ -19,6 +19,7 @@ step = st.one_of(
     st.tuples(st.just("quote"), st.integers(1, 3), st.none()),
     st.tuples(st.just("cover"), st.none(), st.none()),
     st.tuples(st.just("uncover"), st.none(), st.none()),
+    st.tuples(st.just("resume"), st.none(), st.none()),
     st.tuples(st.just("join"), clients, st.sampled_from(["fresh", "back", "back"])),
     st.tuples(st.just("return"), clients, st.integers(0, 30)),
     st.tuples(st.just("take"), clients, st.none()),
@@ -30,6 +31,11 @@ step = st.one_of(
 def act(world: World, crowd: list[Client], what: str, one, other) -> None:
     def cover() -> None:
         world.cover()
+        for client in crowd:
+            client.covered()
+
+    def resume() -> None:
+        world.resume()
         for client in crowd:
             client.covered()
 
@@ -45,6 +51,7 @@ def act(world: World, crowd: list[Client], what: str, one, other) -> None:
         "quote": lambda: world.change_quote(one),
         "cover": cover,
         "uncover": world.uncover,
+        "resume": resume,
         "join": lambda: who.join(None if other == "fresh" else who.cursor),
         "return": lambda: who.join(who.go_back(other)),
         "take": who.take,

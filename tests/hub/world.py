@@ -59,6 +59,8 @@ class World:
         self.hub = Hub(MemoryLog(), lambda: UnixNanos(0), self.settings)
         self.epochs.append(self.hub.epoch)
         self.phase = "off"
+        self.waiting: list[tuple[Topic, int]] | None = None
+        """What was made since coverage was lost, topic and number, as long as the vendor may still go on from there."""
         self.covered_at: Place | None = None
         self.bids: dict[int, int] | None = None
         self.bid: int | None = None
@@ -76,6 +78,8 @@ class World:
         seen = self.phase == "covered" or (self.phase == "warming" and seen)
         if seen:
             self.hub.publish(made_fact(topic, number))
+        elif self.waiting is not None:
+            self.waiting.append((topic, number))
         self.facts[topic].append((number, (life, head + 1 if seen else head + 0.5)))
 
     def cover(self) -> None:
@@ -83,13 +87,28 @@ class World:
             self.phase = "covered"
             self.hub.publish(Covered(feed=FEED, topics=FEED_TOPICS, ts_recv=UnixNanos(0)))
             self.covered_at = self.now()
-            self.lost_at = None
+            self.lost_at = self.waiting = None
+
+    def resume(self) -> None:
+        """Cover again with nothing lost: what was made during the break follows."""
+        if self.waiting is None:
+            return
+        self.phase = "covered"
+        self.hub.publish(Covered(feed=FEED, topics=FEED_TOPICS, ts_recv=UnixNanos(0), continued=True))
+        self.covered_at = self.now()
+        self.lost_at = None
+        for topic, number in self.waiting:
+            place = next(at for at, (one, _) in enumerate(self.facts[topic]) if one == number)
+            self.hub.publish(made_fact(topic, number))
+            self.facts[topic][place] = (number, self.now())
+        self.waiting = None
 
     def uncover(self) -> None:
         if self.phase == "covered":
             self.hub.publish(Uncovered(feed=FEED, topics=FEED_TOPICS, ts_recv=UnixNanos(0)))
             self.covered_at = self.bids = self.bid = None
             self.lost_at = self.now()
+        self.waiting = [] if self.phase == "covered" else None
         self.phase = "off" if self.phase != "off" else "warming"
 
     def change_book(self, levels: dict[int, int], kind: str) -> None:

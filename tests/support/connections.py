@@ -282,6 +282,8 @@ class FakeDecoder:
         self._vendor = vendor
         self._asked = asked
 
+    cursor: str | None = None
+
     def decode(self, frame: Frame) -> Sequence[Any]:
         words = self._vendor.words(frame.data)
         return [word for word in words if (topic := subject_of(word)) is None or topic in self._asked]

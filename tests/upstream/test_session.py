@@ -10,6 +10,7 @@ from bridge.dialects.contract import (
     Frame,
     Heartbeat,
     Lane,
+    Missed,
     Ready,
     Refused,
     SubscriptionsLost,
@@ -31,8 +32,10 @@ from bridge.model import (
     Trade,
     UnixNanos,
 )
-from bridge.upstream.effects import Complaint, Confirmed, Declined, Doubted, Emit, Expiring, GiveUp, Say
-from bridge.upstream.session import MALFORMED_IN_A_ROW, Session, SessionCounters
+from bridge.upstream.bookmark import Bookmark
+from bridge.upstream.counters import SessionCounters
+from bridge.upstream.effects import Complaint, Confirmed, Declined, Doubted, Emit, Expiring, GiveUp, Say, Skipped
+from bridge.upstream.session import MALFORMED_IN_A_ROW, Session
 from bridge.upstream.state import SessionState
 from tests.support.connections import FEED, AnySpelling
 
@@ -49,6 +52,8 @@ class Script:
         self.words = []
         self.sends = sends
         self.event_ids = []
+
+    cursor = None
 
     def open(self, credential, last_event_id):
         self.event_ids.append(last_event_id)
@@ -79,7 +84,7 @@ class Stage:
         self.session = Session(
             self.asked, self.script, self.script, profile=profile, account=ACCOUNT, counters=self.counters
         )
-        self.session.open(topics, None, "17")
+        self.session.open(topics, None, Bookmark("17", frozenset({A})))
         self.opening = self.session.accepted()
 
     def hear(self, *words):
@@ -236,3 +241,27 @@ def test_orders_are_asked_for_only_on_the_connection_that_holds_their_topic():
 @pytest.mark.parametrize(("usable", "sent"), [(True, "17"), (False, None)])
 def test_the_last_event_id_is_sent_only_where_the_vendors_ids_are_usable(usable, sent):
     assert Stage(A, changeable=False, usable_event_ids=usable).script.event_ids == [sent]
+
+
+def test_who_comes_back_with_a_bookmark_asks_first_for_what_it_vouches_for():
+    stage = Stage(B, A, usable_event_ids=True)
+    assert stage.script.event_ids == ["17"]
+    assert stage.opening == [Say((b"+trade:A", b"+trade:B"))]
+    assert Stage(B, usable_event_ids=True).script.event_ids == [None]
+
+
+def test_only_what_the_bookmark_vouches_for_goes_on_and_only_where_the_vendor_says_so():
+    stage = Stage(A, B, changeable=False, usable_event_ids=True)
+    assert stage.hear(Ready(continued=True)) == [Confirmed((A, B), frozenset({A}))]
+    anew = Stage(A, B, changeable=False, usable_event_ids=True)
+    assert anew.hear(Ready()) == [Confirmed((A, B))]
+    unable = Stage(A, changeable=False)
+    assert unable.hear(Ready(continued=True)) == [Confirmed((A,))]
+
+
+def test_what_the_vendor_declares_missing_is_passed_on_for_what_it_had_confirmed():
+    stage = Stage(A, B)
+    assert stage.hear(Missed((A, B), "why")) == []
+    stage.hear(Ready((A,)))
+    assert stage.hear(Missed((A, B), "why")) == [Skipped((A,), "why")]
+    assert stage.session.confirmed == {A}

@@ -9,6 +9,8 @@ import trio
 from bridge.dialects.contract import (
     Credential,
     CredentialEnding,
+    Health,
+    Missed,
     Ready,
     Refused,
     SubscriptionsLost,
@@ -601,3 +603,59 @@ async def test_statistics_tell_the_connections_and_the_text_of_a_feed_its_state(
         assert (connection.name, connection.state, connection.topics) == ("vendor/1", "ready", 1)
         assert connection.frames == 2
         assert repr(house.feed) == "<Feed vendor live 1 topics>"
+
+
+async def test_a_break_that_the_vendor_makes_good_is_covered_again_as_if_it_had_not_been(autojump_clock):
+    vendor = FakeVendor(Transport.SSE, usable_event_ids=True)
+    async with running(House(vendor, A)) as house:
+        await trio.sleep(1)
+        vendor.connections[0].last_event_id = "17"
+        vendor.connections[0].lose()
+        vendor.confirms = False
+        house.interest.set(A, B)
+        await trio.sleep(1.5)
+        vendor.say(Ready(continued=True))
+        await trio.sleep(0.1)
+        assert [(event.topics, event.continued) for event in house.of(Covered)[1:]] == [((B,), False), ((A,), True)]
+
+
+async def test_what_the_vendor_declares_missing_is_a_moment_without_coverage(autojump_clock):
+    vendor = FakeVendor(Transport.SSE)
+    async with running(House(vendor, A, B)) as house:
+        await trio.sleep(1)
+        vendor.say(Missed((A,), "it said so"))
+        await trio.sleep(0.1)
+        assert [(event.topics, event.reason) for event in house.of(Uncovered)] == [((A,), "it said so")]
+        assert house.of(Covered)[-1].topics == (A,)
+        assert house.covered() == {A, B}
+
+
+async def test_a_feed_is_no_better_than_what_is_behind_the_bridge_that_it_reads(autojump_clock):
+    vendor = FakeVendor(Transport.SSE)
+    async with running(House(vendor, A, B)) as house:
+        await trio.sleep(1)
+        vendor.say(Health(FeedHealth.STALE, "its feed x: no data", (A,), sound=False))
+        await trio.sleep(0.1)
+        assert (house.of(FeedStatus)[-1].status, house.of(FeedStatus)[-1].reason) == (
+            *(FeedHealth.STALE, "its feed x: no data"),
+        )
+        assert house.feed.statistics().status is FeedHealth.STALE
+        assert house.covered() == {B}
+        vendor.say(Health(FeedHealth.LIVE, None, (A,), sound=True))
+        await trio.sleep(0.1)
+        assert house.health()[-1] is FeedHealth.LIVE
+        assert house.of(Covered)[-1] == Covered(
+            feed=FEED, topics=(A,), ts_recv=house.of(Covered)[-1].ts_recv, continued=True
+        )
+
+
+async def test_what_was_told_of_the_other_bridges_feeds_ends_with_the_connection_that_told_it(autojump_clock):
+    vendor = FakeVendor(Transport.SSE)
+    async with running(House(vendor, A)) as house:
+        await trio.sleep(1)
+        vendor.say(Health(FeedHealth.DOWN, "its feed x: gone", (A,), sound=False))
+        await trio.sleep(0.1)
+        vendor.connections[0].lose()
+        await trio.sleep(10)
+        assert house.health()[-3:] == [FeedHealth.DOWN, FeedHealth.CONNECTING, FeedHealth.LIVE]
+        assert house.covered() == {A}

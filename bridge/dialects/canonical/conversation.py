@@ -122,6 +122,7 @@ class CanonicalConversation:
                 conflate=stream.wishes.conflate or None,
                 max_rate=_rate(stream.wishes.max_rate or None),
                 expires=_time(stream.expires),
+                via=stream.via or None,
             ),
         )
 

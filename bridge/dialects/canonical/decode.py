@@ -1,8 +1,9 @@
 """What another bridge says, read into our events and signals (a relay, and `state` questions to it).
 
 The other bridge's numbering is its own: `sequence` is left out, our hub numbers again. Its `gap` means that events are
-missing for good, so the topics count as uncovered for a moment; from that our hub makes the gap that our clients see. Its
-feeds' health is an error message to us, its liveness a heartbeat.
+missing for good; from that our hub makes the gap that our clients see. Its cursor is where we go on after a break: whatever
+its verdict then is, what it cannot make good it declares, so nothing else is missing. Its feeds' health becomes ours: the
+worst of those that serve us. Which feed serves an instrument is learned from its events; until then it may be any.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,16 +31,20 @@ from bridge.dialects.canonical.messages import (
     StreamMessage,
     TradeMessage,
 )
-from bridge.dialects.canonical.requests import spelled
+from bridge.dialects.canonical.requests import RESUME, spelled
 from bridge.dialects.contract import (
     Asked,
     Frame,
+    Health,
     Heartbeat,
+    Missed,
+    Passage,
     Question,
     QuestionKind,
     Ready,
     Refused,
     Signal,
+    SubscriptionsLost,
     SymbolTable,
     Transport,
     Unknown,
@@ -49,14 +54,14 @@ from bridge.dialects.scalars import MALFORMED, malformed, reader
 from bridge.errors import VendorProtocolError
 from bridge.model import (
     Code,
-    Covered,
+    FeedHealth,
     FeedName,
     InstrumentId,
     Topic,
     TopicKind,
-    Uncovered,
     UnixNanos,
     UpstreamEvent,
+    Verdict,
     unix_nanos,
 )
 
@@ -68,6 +73,9 @@ _REFUSALS: Mapping[str, Code] = {
     "too_many_subscriptions": Code.UPSTREAM_FULL,
 }
 """A problem's code → the code with which our hub refuses the topic; any other problem is not about topics."""
+
+
+_SEVERITY = (FeedHealth.LIVE, FeedHealth.CONNECTING, FeedHealth.STALE, FeedHealth.DOWN)
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -87,10 +95,16 @@ class CanonicalDecoder:
 
     Args:
         asked: what the session asked for; the rest is left out.
+
+    Attributes:
+        cursor: of the newest message that had one.
     """
 
     def __init__(self, asked: Asked) -> None:
+        self.cursor: str | None = None
         self._asked = asked
+        self._sources: dict[InstrumentId, str | None] = {}
+        self._feeds: dict[str, tuple[FeedHealth, str | None]] = {}
 
     def decode(self, frame: Frame) -> Sequence[UpstreamEvent | Signal]:
         """Return what a message says.
@@ -105,6 +119,7 @@ class CanonicalDecoder:
             if kind in _KNOWN:
                 raise
             return (Unknown(kind[:64]),)
+        self.cursor = message.id or self.cursor
         try:
             match message:
                 case QuoteMessage() | TradeMessage() | SnapshotMessage() | DeltaMessage() | BarMessage():
@@ -120,6 +135,7 @@ class CanonicalDecoder:
         instrument = self._asked.instrument(message.instrument)
         if instrument is None or not self._wanted(message, instrument):
             return ()
+        self._sources[instrument] = message.feed
         return (message.event(_common(message, instrument, self._asked.feed, frame.ts_recv)),)
 
     def _wanted(self, message: MarketMessage, instrument: InstrumentId) -> bool:
@@ -144,37 +160,68 @@ class CanonicalDecoder:
     def _said(self, message: AboutStream, frame: Frame) -> Sequence[UpstreamEvent | Signal]:
         match message:
             case StreamMessage():
-                together = self._asked.lane.transport is Transport.SSE
-                return (Ready(None if together else self._topics(message.topics)),)
+                return self._stream(message)
             case OkMessage():
-                return (Ready(self._topics(message.topics)) if message.op == "subscribe" else Heartbeat(),)
+                return (Ready(self._topics(message.topics)) if message.op == "subscribe" else self._overall(()),)
             case GapMessage():
-                return self._gap(message, frame.ts_recv)
+                return self._gap(message)
             case ProblemMessage():
-                return (self._problem(message),)
+                return self._problem(message)
             case GoawayMessage():
                 return (VendorError(message.reason, f"the bridge hung up, come back: {message.retry}", fatal=True),)
             case FeedStatusMessage():
-                return (_health(message),)
+                return (self._health(message),)
 
-    def _gap(self, message: GapMessage, now: UnixNanos) -> Sequence[UpstreamEvent]:
+    def _stream(self, message: StreamMessage) -> Sequence[Signal]:
+        if self._asked.bridge in message.via:
+            chain = " → ".join(message.via)
+            return (VendorError("circle", f"its events come by way of this bridge itself: {chain}", fatal=True),)
+        together = self._asked.lane.transport is Transport.SSE
+        ready = Ready(None if together else self._topics(message.topics), message.verdict != Verdict.FRESH)
+        return (Passage(message.via), ready) if message.via else (ready,)
+
+    def _gap(self, message: GapMessage) -> Sequence[Signal]:
         topics = self._topics(message.topics)
         if message.repaired or not topics:
             return ()
-        reason = f"the bridge declared a gap ({message.cause})"
-        feed = self._asked.feed
-        return (
-            Uncovered(feed=feed, topics=topics, ts_recv=now, reason=reason),
-            Covered(feed=feed, topics=topics, ts_recv=now),
-        )
+        return (Missed(topics, f"the bridge declared a gap ({message.cause})"),)
 
-    def _problem(self, message: ProblemMessage) -> Signal:
+    def _problem(self, message: ProblemMessage) -> Sequence[Signal]:
+        """A resuming operation is all or nothing: but for the topic it was refused for, each is asked for again by itself."""
+        said = self._complaint(message)
+        if message.ref != RESUME:
+            return (said,)
+        return (said, SubscriptionsLost()) if isinstance(said, Refused) and said.topic else (SubscriptionsLost(),)
+
+    def _complaint(self, message: ProblemMessage) -> Signal:
         code = _REFUSALS.get(message.code)
-        named = [text for text in (message.topic, message.ref) if text]
+        named = [text for text in (message.topic, message.ref) if text and text != RESUME]
         ours = self._topics(named)
         if code is None or (named and not ours):
             return VendorError(message.code, message.message)
         return Refused(ours[0] if ours else None, code.value, message.message)
+
+    def _health(self, message: FeedStatusMessage) -> Signal:
+        if message.instrument is not None or message.status not in _SEVERITY:
+            return Heartbeat()
+        feed, status = message.feed or "", FeedHealth(message.status)
+        self._feeds[feed] = (status, message.reason)
+        known = [
+            topic for topic in self._asked.topics if topic.instrument and self._sources.get(topic.instrument) == feed
+        ]
+        return self._overall(tuple(known), sound=status is FeedHealth.LIVE)
+
+    def _overall(self, topics: tuple[Topic, ...], *, sound: bool = True) -> Signal:
+        """Judge all feeds that may serve us; those of instruments that are asked for no longer do not."""
+        serving = {self._sources.get(topic.instrument) if topic.instrument else None for topic in self._asked.topics}
+        told = [
+            (_SEVERITY.index(status), feed, status, reason)
+            for feed, (status, reason) in self._feeds.items()
+            if feed in serving or None in serving
+        ]
+        _, feed, status, reason = max(told, default=(0, "", FeedHealth.LIVE, None), key=lambda one: one[0])
+        sentence = None if status is FeedHealth.LIVE else f"its feed {feed}: {reason or status}"
+        return Health(status, sentence, topics, sound)
 
     def _topics(self, texts: Sequence[str]) -> tuple[Topic, ...]:
         """Return those topics of ours that the other bridge spells so."""
@@ -206,12 +253,6 @@ def read_answer(
         return [message.event(_common(message, instrument, feed, ts_recv)) for message in messages]
     except MALFORMED as error:
         raise malformed(error, body) from error
-
-
-def _health(message: FeedStatusMessage) -> Signal:
-    if message.status in ("stale", "down"):
-        return VendorError(message.status, f"its feed {message.feed}: {message.reason or message.status}")
-    return Heartbeat()
 
 
 def _common(message: Said, instrument: InstrumentId, feed: FeedName, ts_recv: UnixNanos) -> Common:

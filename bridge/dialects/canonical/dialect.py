@@ -72,6 +72,7 @@ PROFILE = Profile(
             subscriptions_per_connection=_SUBSCRIPTIONS,
             read_timeout_seconds=3 * _HEARTBEAT_SECONDS,
             ping_seconds=_HEARTBEAT_SECONDS,
+            usable_event_ids=True,
             messages_per_second=_MESSAGES_PER_SECOND,
         ),
         Transport.POLLING: TransportProfile(

@@ -51,7 +51,7 @@ _LOSSES: Mapping[type, Mapping[str, str]] = {
     BookDelta: {**_BOOK, "prev_sequence": "every bridge numbers its own chain"},
     Bar: _RECEIPT,
     OrderUpdate: {**_RECEIPT, "account": "an account is named by the reader's own configuration"},
-    FeedStatus: {"*": "the reader judges its own feed; another's trouble is an error message to it"},
+    FeedStatus: {"*": "the reader's feed is as well as the worst of those behind it, and says so in its own name"},
     Gap: {"*": "read as lost coverage, from which the reader's hub declares a gap of its own"},
 }
 

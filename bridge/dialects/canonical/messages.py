@@ -42,9 +42,10 @@ class Common(TypedDict):
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    """What every message has. Times are RFC 3339; `id` is a cursor."""
+    """What every message has. Times are RFC 3339; `id` is a cursor, `feed` what the other bridge calls its source."""
 
     id: str | None = None
+    feed: str | None = None
     ts_event: str | None = None
 
 
@@ -201,10 +202,10 @@ MarketMessage = QuoteMessage | TradeMessage | SnapshotMessage | DeltaMessage | B
 
 
 class FeedStatusMessage(Said, frozen=True, kw_only=True, tag="feed_status"):
-    """How a feed of the other bridge is."""
+    """How a feed of the other bridge is; of `instrument` only, if that is there."""
 
-    feed: str
     status: str
+    instrument: str | None = None
     reason: str | None = None
 
 
@@ -221,6 +222,7 @@ class StreamMessage(Said, frozen=True, kw_only=True, tag="stream"):
 
     verdict: str
     topics: tuple[str, ...]
+    via: tuple[str, ...] = ()
 
 
 class GoawayMessage(Said, frozen=True, kw_only=True, tag="goaway"):

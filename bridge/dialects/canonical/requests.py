@@ -1,7 +1,8 @@
 """What a bridge is asked, by us as its client and by its own clients: the stream's URL, the operations, the topics in them.
 
 As a client we send one subscribe operation a topic: an operation is all or nothing, and one refused topic must not take its
-neighbours down. Its `ref` is the topic, so that a `problem` says which.
+neighbours down. Its `ref` is the topic, so that a `problem` says which. Only who comes back with a cursor asks for all that
+it vouches for at once, since a cursor counts in a connection's first operation only; the `ref` of that one is `RESUME`.
 """
 
 from collections.abc import Sequence
@@ -29,6 +30,12 @@ WEBSOCKET_PATH = "/v1/ws"
 DEFAULT_EVENTS = 100
 MAX_EVENTS = 500
 """Bars or trades in one answer at most, as many as a page of a poll has."""
+
+_EXTRA = "extra=true"
+"""Our own clients may ask for a vendor's other quote fields, so we ask for them."""
+
+RESUME = "resume"
+"""The `ref` of the operation that resumes; no topic is spelled so."""
 
 _VALUE_SAFE = ":,/@!$^"
 """What a list of topics may hold and a query's value may hold too."""
@@ -115,30 +122,35 @@ class CanonicalRequests:
     def __init__(self, asked: Asked, site: Site) -> None:
         self._asked = asked
         self._site = site
+        self._after: str | None = None
 
     def open(self, credential: Credential | None, last_event_id: str | None) -> HttpRequest:
         """Open an SSE stream with all topics, or upgrade to a WebSocket."""
         if self._asked.lane.transport is Transport.WEBSOCKET:
+            self._after = last_event_id
             return self._upgrade(credential)
         topics = ",".join(spelled(self._asked, topic) for topic in self._asked.topics)
-        url = f"{self._site.url}{self._site.realtime_path or STREAM_PATH}?subscribe={quote(topics, safe=_VALUE_SAFE)}"
+        url = f"{self._site.url}{self._site.realtime_path or STREAM_PATH}?subscribe={quote(topics, safe=_VALUE_SAFE)}&{_EXTRA}"
         resume = (("last-event-id", last_event_id),) if last_event_id else ()
         return HttpRequest(url=url, headers=(("accept", "text/event-stream"), *_bearer(credential), *resume))
 
     def _upgrade(self, credential: Credential | None) -> HttpRequest:
         url = self._site.websocket_url or _websocket_url(self._site.url)
+        url = f"{url}{'&' if '?' in url else '?'}{_EXTRA}"
         if credential is None or self._site.credential_place == "none":
             return HttpRequest(url=url)
         if self._site.credential_place == "query":
-            joint = "&" if "?" in url else "?"
-            return HttpRequest(url=f"{url}{joint}token={quote(credential.token, safe='')}")
+            return HttpRequest(url=f"{url}&token={quote(credential.token, safe='')}")
         return HttpRequest(url=url, headers=_bearer(credential))
 
     def subscribe(self, topics: Sequence[Topic]) -> list[bytes]:
-        """One operation a topic on a WebSocket; nothing on SSE."""
+        """One operation a topic on a WebSocket, but one for all that is resumed; nothing on SSE."""
         if self._asked.lane.transport is not Transport.WEBSOCKET:
             return []
         texts = [spelled(self._asked, topic) for topic in topics]
+        after, self._after = self._after, None
+        if after is not None:
+            return [msgspec.json.encode({"op": "subscribe", "topics": texts, "after": after, "ref": RESUME})]
         return [msgspec.json.encode({"op": "subscribe", "topics": [text], "ref": text}) for text in texts]
 
     def unsubscribe(self, topics: Sequence[Topic]) -> list[bytes]:

@@ -10,27 +10,25 @@
 | `encode.py` | `Encoder`: our events → its messages | downstream |
 | `conversation.py` | `Conversation`: the server's side of its protocol | downstream |
 
-`profile` has the vocabulary common to both halves, `client` the half in which we are the party's client, `server` the half
-in which we answer as if we were the party, `manner` what an operator may say of that.
+`profile` has the vocabulary common to both halves, `client` the half in which we are the party's client, `question` what
+it is asked once, `site` where it lives, `server` the half in which we answer as if we were the party, `manner` what an
+operator may say of that.
 """
 
 from bridge.dialects.contract.client import (
-    Answer,
     Asked,
-    Credential,
     CredentialEnding,
     Decoder,
     Frame,
+    Health,
     Heartbeat,
     HttpRequest,
-    Outcome,
-    Question,
-    QuestionKind,
+    Missed,
+    Passage,
     Ready,
     Refused,
     Requests,
     Signal,
-    Site,
     SubscriptionsLost,
     Unknown,
     VendorError,
@@ -46,6 +44,7 @@ from bridge.dialects.contract.profile import (
     Transport,
     TransportProfile,
 )
+from bridge.dialects.contract.question import Answer, Outcome, Question, QuestionKind
 from bridge.dialects.contract.server import (
     Action,
     Conversation,
@@ -65,6 +64,7 @@ from bridge.dialects.contract.server import (
     Subscribe,
     Unsubscribe,
 )
+from bridge.dialects.contract.site import Credential, Site
 
 __all__ = [
     "Action",
@@ -81,6 +81,7 @@ __all__ = [
     "Endpoint",
     "EndpointKind",
     "Frame",
+    "Health",
     "Heartbeat",
     "HttpAnswer",
     "HttpRequest",
@@ -88,7 +89,9 @@ __all__ = [
     "Manner",
     "Message",
     "Mint",
+    "Missed",
     "Outcome",
+    "Passage",
     "Profile",
     "Question",
     "QuestionKind",

@@ -4,64 +4,24 @@ A session owns one `Asked`, one `Requests` and one `Decoder`. All three are sans
 the session is `UpstreamEvent` and `Signal`.
 """
 
-import enum
 from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
 from bridge.dialects.contract.profile import Lane, SymbolTable
-from bridge.model import AccountId, FeedName, InstrumentId, Interval, Topic, TopicKind, UnixNanos, UpstreamEvent
-
-
-class QuestionKind(enum.StrEnum):
-    """What can be asked of a vendor once, over REST."""
-
-    QUOTE = "quote"
-    BOOK = "book"
-    ORDER = "order"
-    BARS = "bars"
-
-
-class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """A question to a vendor.
-
-    Attributes:
-        instrument: of `quote`, `book` and `bars`.
-        order_id: of `order`.
-        interval: of `bars`.
-        limit: how many bars at most.
-        account: of `order`: whose it is; the feed fills in its own. Without one an answer has no order events.
-    """
-
-    kind: QuestionKind
-    instrument: InstrumentId | None = None
-    order_id: str | None = None
-    interval: Interval | None = None
-    limit: int = 100
-    account: AccountId | None = None
-
-
-class Outcome(enum.StrEnum):
-    """How a question ended."""
-
-    ANSWERED = "answered"
-    UNSUPPORTED = "unsupported"
-    UNKNOWN = "unknown"
-    FAILED = "failed"
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a question.
-
-    Attributes:
-        outcome: `unsupported` = this vendor cannot be asked that; `unknown` = it does not know the thing; `failed` = it did
-            not answer in time or refused.
-        events: what it said; already published, except bars, which are history and not news.
-    """
-
-    outcome: Outcome
-    events: tuple[UpstreamEvent, ...] = ()
+from bridge.dialects.contract.question import Question
+from bridge.dialects.contract.site import Credential
+from bridge.model import (
+    AccountId,
+    FeedHealth,
+    FeedName,
+    InstrumentId,
+    Topic,
+    TopicKind,
+    UnixNanos,
+    UpstreamEvent,
+)
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,9 +45,13 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """The vendor confirmed. `topics` None = the connection and all that was asked with it; else just these."""
+    """The vendor confirmed. `topics` None = the connection and all that was asked with it; else just these.
+
+    `continued` = it goes on from the place we came with: what came meanwhile follows, and what it lost it declares.
+    """
 
     topics: tuple[Topic, ...] | None = None
+    continued: bool = False
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
@@ -106,6 +70,35 @@ class SubscriptionsLost(msgspec.Struct, frozen=True):
     """The vendor dropped subscriptions but not the connection: ask again. `topics` None = all."""
 
     topics: tuple[Topic, ...] | None = None
+
+
+class Missed(msgspec.Struct, frozen=True):
+    """The vendor declares that events of these topics are missing for good; `reason` says why, for logs."""
+
+    topics: tuple[Topic, ...]
+    reason: str
+
+
+class Passage(msgspec.Struct, frozen=True):
+    """The other party is a bridge; `via` = the ids of the bridges that its events come by, its own first."""
+
+    via: tuple[str, ...]
+
+
+class Health(msgspec.Struct, frozen=True):
+    """The other party is a bridge, and one of its feeds is not as it was.
+
+    Attributes:
+        status: of the worst of its feeds that serve us.
+        reason: one sentence; None when all is well.
+        topics: those known to come from the feed that changed.
+        sound: whether that feed is live; if not, nothing that was said of those topics stands any more.
+    """
+
+    status: FeedHealth
+    reason: str | None
+    topics: tuple[Topic, ...]
+    sound: bool
 
 
 class CredentialEnding(msgspec.Struct, frozen=True):
@@ -128,7 +121,18 @@ class Unknown(msgspec.Struct, frozen=True):
     kind: str
 
 
-Signal = Ready | Heartbeat | Refused | SubscriptionsLost | CredentialEnding | VendorError | Unknown
+Signal = (
+    Ready
+    | Heartbeat
+    | Refused
+    | SubscriptionsLost
+    | Missed
+    | Passage
+    | Health
+    | CredentialEnding
+    | VendorError
+    | Unknown
+)
 
 
 class Asked:
@@ -140,21 +144,24 @@ class Asked:
         symbols: the dialect's symbols.
         account: whose orders arrive here; None when order events must be ignored on this connection.
         depth: levels a side to ask of the vendor; None = the vendor's default.
+        bridge: our own id, by which a relay notices that it reads itself; None where that cannot be.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what a session is about, each part optional but the first three
         self,
         feed: FeedName,
         lane: Lane,
         symbols: SymbolTable,
         account: AccountId | None = None,
         depth: int | None = None,
+        bridge: str | None = None,
     ) -> None:
         self.feed = feed
         self.lane = lane
         self.symbols = symbols
         self.account = account
         self.depth = depth
+        self.bridge = bridge
         self._topics: dict[Topic, None] = {}
 
     @property
@@ -195,60 +202,6 @@ class Asked:
         return tuple(t for t in self._topics if t.kind is TopicKind.BAR and t.instrument == instrument)
 
 
-class Credential(msgspec.Struct, frozen=True, kw_only=True):
-    """What lets us in. Its text never holds the secret.
-
-    Attributes:
-        token: the secret.
-        expires_at: when it ends; None = not known.
-        sse_url: where the vendor said to connect, or None.
-        websocket_url: likewise.
-    """
-
-    token: str
-    expires_at: UnixNanos | None = None
-    sse_url: str | None = None
-    websocket_url: str | None = None
-
-    def __repr__(self) -> str:
-        return f"<Credential expires_at={self.expires_at}>"
-
-    __str__ = __repr__
-
-
-class Site(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a vendor lives for one feed, and what differs between installations.
-
-    Attributes:
-        url: the base URL, without a trailing slash.
-        websocket_url: the whole WebSocket URL; None = as the dialect derives it from `url`.
-        token_url: where tokens are minted; None = as the dialect says.
-        rest_url: the base URL for questions; None = `url`.
-        realtime_path: the path of the SSE stream; None = as the dialect says.
-        api_key: what mints tokens; None = the dialect does not mint.
-        credential_place: where the token goes on a WebSocket upgrade: `header`, `query` or `none`; None = the dialect's default.
-        token_auth: how the key is sent when minting (`rapidapi` or `bearer`); None = the dialect's default.
-        token_body: the JSON text sent when minting; None = the dialect's default.
-        tenant_token: a second token some vendors want on REST; None = none.
-    """
-
-    url: str
-    websocket_url: str | None = None
-    token_url: str | None = None
-    rest_url: str | None = None
-    realtime_path: str | None = None
-    api_key: str | None = None
-    credential_place: str | None = None
-    token_auth: str | None = None
-    token_body: str | None = None
-    tenant_token: str | None = None
-
-    def __repr__(self) -> str:
-        return f"<Site {self.url}>"
-
-    __str__ = __repr__
-
-
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request to send: HTTP, or a WebSocket upgrade (then only `url` and `headers` count). Its text hides query and headers."""
 
@@ -271,7 +224,8 @@ class Requests(Protocol):
 
         Args:
             credential: None when the feed has none.
-            last_event_id: sent as `Last-Event-ID` on SSE; None on the first connection or when ids are not usable.
+            last_event_id: the place from which to go on, as the vendor spells it: `Last-Event-ID` on SSE, a WebSocket's
+                goes with the first `subscribe`; None on the first connection or when places are not usable.
         """
         ...
 
@@ -289,7 +243,13 @@ class Requests(Protocol):
 
 
 class Decoder(Protocol):
-    """What one session makes of what comes. Made by `Dialect.decoder(asked)`. Pure but for what it remembers of this session."""
+    """What one session makes of what comes. Made by `Dialect.decoder(asked)`. Pure but for what it remembers of this session.
+
+    Attributes:
+        cursor: the place behind the newest message, to go on from after a break; None where the vendor's messages have none.
+    """
+
+    cursor: str | None
 
     def decode(self, frame: Frame) -> Sequence[UpstreamEvent | Signal]:
         """Return what the frame says, in its order. Events of things not in `asked` are left out.

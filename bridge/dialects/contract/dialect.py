@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from bridge.dialects.contract.client import Asked, Credential, Decoder, HttpRequest, Question, Requests, Signal, Site
+from bridge.dialects.contract.client import Asked, Decoder, HttpRequest, Requests, Signal
 from bridge.dialects.contract.manner import Manner
 from bridge.dialects.contract.profile import Lane, Profile, Spelling, SymbolTable, Transport
+from bridge.dialects.contract.question import Question
 from bridge.dialects.contract.server import (
     Conversation,
     Encoder,
@@ -17,6 +18,7 @@ from bridge.dialects.contract.server import (
     StateAnswer,
     StateQuestion,
 )
+from bridge.dialects.contract.site import Credential, Site
 from bridge.model import Code, FeedName, Retry, Topic, UnixNanos, UpstreamEvent
 
 

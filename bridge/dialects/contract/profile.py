@@ -44,7 +44,7 @@ class TransportProfile(msgspec.Struct, frozen=True, kw_only=True):
         pong_seconds: how long to wait for the pong.
         messages_per_second: how many messages a client may send, as a rate; None = no limit named.
         confirms: whether the vendor answers a subscribe (else the session takes a pong sent behind it as the answer).
-        usable_event_ids: whether the vendor's SSE `id` can be sent back as `Last-Event-ID`.
+        usable_event_ids: whether a place can be sent back after a break: an SSE `id`, or the decoder's `cursor`.
         poll_seconds: polling interval by topic kind value, for the polling transport.
     """
 

@@ -57,6 +57,9 @@ class LiquidityDecoder:
         asked: what the session has asked for.
     """
 
+    cursor: str | None = None
+    """This vendor has no place to go on from."""
+
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._ready = False

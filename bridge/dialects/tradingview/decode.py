@@ -64,6 +64,9 @@ class _Fact(NamedTuple):
 class TradingViewDecoder:
     """What one session makes of what comes, on either transport."""
 
+    cursor: str | None = None
+    """This vendor's messages name no place to go on from."""
+
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._begun: set[Topic] = set()

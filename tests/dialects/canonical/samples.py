@@ -6,9 +6,10 @@ import msgspec
 
 from bridge.dialects.contract import (
     EncoderOptions,
-    Heartbeat,
+    Health,
     Lane,
     Message,
+    Missed,
     Question,
     QuestionKind,
     Ready,
@@ -194,23 +195,22 @@ HEARD = (
         name="a feed in trouble",
         lane=SSE,
         frame=STATUS_TEXT,
-        yields=(VendorError("stale", "its feed sample: no data for 90 s"),),
+        topics=("quote:A",),
+        yields=(Health(FeedHealth.STALE, "its feed sample: no data for 90 s", (), sound=False),),
     ),
-    Heard(name="a feed that is fine", lane=SSE, frame=STATUS_TEXT.replace(b"stale", b"live"), yields=(Heartbeat(),)),
+    Heard(
+        name="a feed that is fine",
+        lane=SSE,
+        frame=STATUS_TEXT.replace(b"stale", b"live"),
+        topics=("quote:A",),
+        yields=(Health(FeedHealth.LIVE, None, (), sound=True),),
+    ),
     Heard(
         name="a gap",
         lane=SSE,
         frame=GAP_TEXT,
         topics=("trade:BTC-USD",),
-        yields=(
-            Uncovered(
-                feed=FEED,
-                topics=(Topic.parse("trade:BTC-USD"),),
-                ts_recv=TS_RECV,
-                reason="the bridge declared a gap (upstream)",
-            ),
-            Covered(feed=FEED, topics=(Topic.parse("trade:BTC-USD"),), ts_recv=TS_RECV),
-        ),
+        yields=(Missed((Topic.parse("trade:BTC-USD"),), "the bridge declared a gap (upstream)"),),
     ),
     Heard(
         name="the first word",

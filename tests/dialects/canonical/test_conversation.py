@@ -226,6 +226,8 @@ def test_a_stream_begins_with_all_the_contract_names():
         }
     ends = Stream(at="e-5", stream="x", verdict=Verdict.FRESH, topics=(), limits={}, ts_recv=NOW, expires=NOW)
     assert said(conversation().stream(ends))["expires"] == "2026-03-19T00:34:44.250Z"
+    passed = Stream(at="e-5", stream="x", verdict=Verdict.FRESH, topics=(), limits={}, ts_recv=NOW, via=("us", "them"))
+    assert said(conversation().stream(passed))["via"] == ["us", "them"]
 
 
 def test_problems_and_goodbyes_have_the_contracts_fields():

@@ -11,28 +11,32 @@ from bridge.dialects.canonical import DIALECT
 from bridge.dialects.contract import (
     Asked,
     Frame,
+    Health,
     Heartbeat,
     Lane,
+    Missed,
+    Passage,
     Question,
     QuestionKind,
     Ready,
     Refused,
+    SubscriptionsLost,
     SymbolTable,
     Transport,
     Unknown,
     VendorError,
 )
 from bridge.errors import VendorProtocolError
-from bridge.model import AccountId, Covered, FeedName, InstrumentId, Interval, Topic, Uncovered, UnixNanos
+from bridge.model import AccountId, FeedHealth, FeedName, InstrumentId, Interval, Topic, UnixNanos
 
 NOW = UnixNanos(1_800_000_000_000_000_000)
 TRADE = '{"type":"trade","id":"e-1","instrument":"BTC-USD","feed":"x","ts_recv":"2026-03-19T00:34:44Z","price":"1","size":"2"}'
 BOOK = '{"type":"book_snapshot","instrument":"BTC-USD","bids":[["1","2"]],"asks":[],"sequence":5%s}'
 
 
-def decoder(*topics, transport=Transport.SSE, aliases=None, account=None, depth=None):
+def decoder(*topics, transport=Transport.SSE, aliases=None, **how):
     symbols = SymbolTable(DIALECT.spelling, aliases or {})
-    asked = Asked(FeedName("relay"), Lane(transport), symbols, account=account, depth=depth)
+    asked = Asked(FeedName("relay"), Lane(transport), symbols, **how)
     asked.add([Topic.parse(topic) for topic in topics])
     return DIALECT.decoder(asked)
 
@@ -78,16 +82,16 @@ def test_a_bar_of_another_interval_is_left_out():
     assert read(bar.replace("5m", "7m"), "bar.5m:A") == []
 
 
-def test_a_gap_means_uncovered_for_a_moment():
+def test_a_gap_means_that_something_of_our_topics_is_missing():
     gap = (
         '{"type":"gap","topics":["trade:BTC-USD","order"],"from":"e-1","to":"e-4","cause":"upstream","repaired":%s,'
         '"ts_recv":"2026-03-19T00:34:44Z"}'
     )
     topics = (Topic.parse("trade:BTC-USD"),)
-    lost, again = read(gap % "false", "quote:BTC-USD", "trade:BTC-USD")
-    assert isinstance(lost, Uncovered)
-    assert isinstance(again, Covered)
-    assert (lost.topics, again.topics, lost.feed) == (topics, topics, "relay")
+    (missed,) = read(gap % "false", "quote:BTC-USD", "trade:BTC-USD")
+    assert isinstance(missed, Missed)
+    assert missed.topics == topics
+    assert "upstream" in missed.reason
     assert read(gap % "true", "trade:BTC-USD") == []
     assert read(gap % "false", "quote:BTC-USD") == []
 
@@ -98,7 +102,41 @@ def test_confirmation_is_stream_on_sse_and_ok_on_websocket():
     assert read(stream, "quote:A", "quote:B") == [Ready(None)]
     assert read(stream, "quote:A", "quote:B", transport=Transport.WEBSOCKET) == [Ready((Topic.parse("quote:A"),))]
     assert read(ok, "quote:A", "quote:B", transport=Transport.WEBSOCKET) == [Ready((Topic.parse("quote:A"),))]
-    assert read('{"type":"ok","op":"ping"}', transport=Transport.WEBSOCKET) == [Heartbeat()]
+    assert read('{"type":"ok","op":"ping"}', transport=Transport.WEBSOCKET) == [WELL]
+
+
+@pytest.mark.parametrize("verdict", ["resumed", "reset"])
+def test_who_comes_back_goes_on_from_its_cursor_and_is_told_of_what_is_missing_by_gaps_alone(verdict):
+    stream = f'{{"type":"stream","id":"e-1","stream":"s","verdict":"{verdict}","topics":["quote:A"],"limits":{{}}}}'
+    assert read(stream, "quote:A") == [Ready(None, continued=True)]
+    assert read(stream, "quote:A", transport=Transport.WEBSOCKET) == [Ready((Topic.parse("quote:A"),), continued=True)]
+
+
+def test_the_bridges_on_the_way_are_told_and_our_own_among_them_ends_the_connection():
+    stream = '{"type":"stream","id":"e-1","stream":"s","verdict":"fresh","topics":[],"limits":{},"via":["them","us"]}'
+    assert read(stream, "quote:A", bridge="me") == [Passage(("them", "us")), Ready(None)]
+    (circle,) = read(stream, "quote:A", bridge="us")
+    assert (circle.code, circle.fatal) == ("circle", True)
+    assert "them → us" in circle.message
+
+
+def test_a_resume_that_is_refused_is_asked_for_again_topic_by_topic():
+    problem = '{"type":"problem","id":"e-1","code":"%s","message":"m","ref":"resume"%s,"retry":"no"}'
+    refused, named = problem % ("forbidden", ',"topic":"quote:A"'), Refused(Topic.parse("quote:A"), "forbidden", "m")
+    assert read(refused, "quote:A", "quote:B") == [named, SubscriptionsLost()]
+    assert read(problem % ("bad_request", ""), "quote:A", "quote:B") == [SubscriptionsLost()]
+
+
+def test_the_cursor_is_that_of_the_newest_message_that_has_one():
+    reader = decoder("quote:A")
+    assert reader.cursor is None
+    for text, cursor in (
+        ('{"type":"stream","id":"e-1","stream":"s","verdict":"fresh","topics":["quote:A"],"limits":{}}', "e-1"),
+        ('{"type":"ok","op":"ping"}', "e-1"),
+        ('{"type":"trade","id":"e-7","instrument":"other","price":"1","size":"1"}', "e-7"),
+    ):
+        reader.decode(Frame(data=text.encode(), ts_recv=NOW))
+        assert reader.cursor == cursor
 
 
 @pytest.mark.parametrize(
@@ -125,13 +163,42 @@ def test_other_words_about_the_stream():
     assert read('{"type":"problem","code":"rate_limited","message":"m"}') == [VendorError("rate_limited", "m")]
     (goodbye,) = read('{"type":"goaway","id":"e-1","reason":"going_away","retry":"after"}')
     assert (goodbye.code, goodbye.fatal) == ("going_away", True)
-    status = '{"type":"feed_status","feed":"x","status":"%s","reason":"no data"}'
-    assert read(status % "live") == [Heartbeat()]
-    assert read(status % "connecting") == [Heartbeat()]
-    for trouble in ("stale", "down"):
-        (error,) = read(status % trouble)
-        assert (error.code, error.fatal) == (trouble, False)
-        assert "no data" in error.message
+
+
+STATUS = '{"type":"feed_status","feed":"%s","status":"%s","reason":"no data"}'
+WELL = Health(FeedHealth.LIVE, None, (), sound=True)
+
+
+def hear(reader, text):
+    return list(reader.decode(Frame(data=text.encode(), ts_recv=NOW)))
+
+
+@pytest.mark.parametrize("status", ["connecting", "stale", "down"])
+def test_a_feed_of_the_other_bridge_that_is_not_well_makes_ours_as_bad_and_voids_what_came_from_it(status):
+    reader = decoder("trade:BTC-USD", "quote:BTC-USD", "trade:ETH-USD")
+    assert hear(reader, STATUS % ("x", "live")) == [WELL]
+    hear(reader, TRADE)
+    known = (Topic.parse("trade:BTC-USD"), Topic.parse("quote:BTC-USD"))
+    assert hear(reader, STATUS % ("x", status)) == [
+        Health(FeedHealth(status), "its feed x: no data", known, sound=False)
+    ]
+    assert hear(reader, STATUS % ("x", "live")) == [Health(FeedHealth.LIVE, None, known, sound=True)]
+
+
+def test_of_several_feeds_the_worst_that_may_serve_us_counts():
+    reader = decoder("trade:BTC-USD", "trade:ETH-USD")
+    hear(reader, TRADE)
+    hear(reader, STATUS % ("y", "stale"))
+    (health,) = hear(reader, STATUS % ("x", "connecting"))
+    assert (health.status, health.reason) == (FeedHealth.STALE, "its feed y: no data"), "ETH-USD may come from y"
+    hear(reader, TRADE.replace("BTC", "ETH"))
+    (health,) = hear(reader, '{"type":"ok","op":"unsubscribe"}')
+    assert health.status is FeedHealth.CONNECTING, "both come from x"
+
+
+def test_news_of_a_single_instrument_and_words_of_a_newer_bridge_change_nothing():
+    assert read(STATUS[:-1] % ("x", "down") + ',"instrument":"A"}', "quote:A") == [Heartbeat()]
+    assert read(STATUS % ("x", "dreaming"), "quote:A") == [Heartbeat()]
 
 
 def test_a_word_that_is_not_known_is_counted_not_fatal():
