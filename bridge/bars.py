@@ -156,6 +156,7 @@ class BarBuilder:
         return Bar(
             instrument=event.instrument,
             feed=event.feed,
+            source=event.source,
             ts_recv=event.ts_recv,
             ts_event=event.ts_event,
             interval=self.interval.value,
