@@ -1,8 +1,10 @@
 """Decides which feed serves a topic: listed instruments by their list, unlisted ones by globs and spelling. Plain and at once.
 
-A listed instrument goes to the first of its feeds that has such data; an unlisted one to the first feed whose globs match
-and whose dialect accepts the spelling, and to no other. Unlisted ids are remembered only while they are asked for, because a
-client can make up any number of them.
+A listed instrument goes to those of its feeds that have such data, in order of preference; an unlisted one to the first feed
+whose globs match and whose dialect accepts the spelling, and to no other. Which of several feeds serves at a moment is not
+decided here: whoever is handed them (`line_up`) names the one to want the topic of.
+
+Unlisted ids are remembered only while they are asked for, because a client can make up any number of them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +20,10 @@ IDLE_SECONDS = 60.0
 """An unlisted id not asked for during so long gives way to another: twice the default linger."""
 
 _ALL = (TopicKind.QUOTE, TopicKind.BOOK, TopicKind.TRADE)
+
+
+LineUp = Callable[[Topic, Sequence[FeedName]], FeedName]
+"""Names what to want a topic of, of the feeds that have it, the preferred one first."""
 
 
 class FeedEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,9 +55,10 @@ class Arbiter:
         strict: whether only listed instruments are known.
         max_unlisted: how many unlisted ids may be asked for within `IDLE_SECONDS`; 0 = unlimited.
         now: seconds that only rise.
+        line_up: chooses among several feeds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two are options
         self,
         feeds: Sequence[FeedEntry],
         instruments: Mapping[InstrumentId, Sequence[FeedName]],
@@ -59,12 +66,14 @@ class Arbiter:
         strict: bool,
         max_unlisted: int,
         now: Callable[[], float] = trio.current_time,
+        line_up: LineUp = lambda _, feeds: feeds[0],
     ) -> None:
         self._feeds = {feed.name: feed for feed in feeds}
         self._listed = {instrument: [self._feeds[name] for name in names] for instrument, names in instruments.items()}
         self._strict = strict
         self._max_unlisted = max_unlisted
         self._now = now
+        self._line_up = line_up
         self._asked: dict[InstrumentId, float] = {}
 
     def resolve(self, topic: Topic, accounts: Sequence[AccountId]) -> tuple[Want, ...]:
@@ -86,11 +95,16 @@ class Arbiter:
         feeds = self._feeds_of(topic, topic.instrument)
         parts = [Topic(kind, topic.instrument) for kind in _ALL] if topic.kind is TopicKind.ALL else [topic]
         for feed in feeds:
-            wants = tuple(Want(part, feed.name) for part in parts if _has(feed, part))
+            wants = tuple(self._want(part, feeds) for part in parts if _has(feed, part))
             if wants:
                 return wants
         names = " and ".join(f"{feed.name} over {feed.transport}" for feed in feeds)
         raise Refusal(Code.UNSUPPORTED_TOPIC, f"{names} has no {topic.kind} of {topic.instrument}", topic=str(topic))
+
+    def _want(self, part: Topic, feeds: Sequence[FeedEntry]) -> Want:
+        """Return what to want of a topic that at least one feed has."""
+        names = [feed.name for feed in feeds if _has(feed, part)]
+        return Want(part, self._line_up(Want(part, names[0]).upstream, names))
 
     def _orders(self, topic: Topic, accounts: Sequence[AccountId]) -> tuple[Want, ...]:
         wants = tuple(
