@@ -139,6 +139,8 @@ class Lineup:
 
     def health(self, feed: FeedName) -> None:
         """A feed's condition has changed."""
+        if self._tools.conditions[feed].health is not FeedHealth.LIVE:
+            self._standby.forget(feed, self._interest.topics - self._covered[feed])
         before = self.on
         self.decide()
         if self.on == before == feed:
@@ -195,7 +197,7 @@ class Lineup:
         covered = tuple(topic for topic in topics if topic in self._covered[to])
         if covered:
             self._tools.publish(Covered(feed=self.name, topics=covered, ts_recv=self._tools.clock()))
-        for topic in covered:
+        for topic in topics:  # also of what is not confirmed yet: it may have come before the confirmation
             state = self._standby.state(to, topic)
             if state is not None:
                 self._say(state)
