@@ -16,7 +16,7 @@ from bridge.hub.contract import Publication
 from bridge.hub.doubles import Doubles
 from bridge.hub.interest import FeedInterest
 from bridge.hub.preference import BROKEN, Chance, choose
-from bridge.hub.standby import Fact, Standby
+from bridge.hub.standby import Fact, Standby, said_by
 from bridge.model import (
     Covered,
     FeedHealth,
@@ -100,6 +100,27 @@ class Lineup:
         """What one of the feeds is to be subscribed to: all that is wanted, or nothing."""
         plays = feed in self.feeds and self.feeds.index(feed) <= self.feeds.index(self.on)
         return self._interest.topics if plays else frozenset()
+
+    def receives(self, feed: FeedName, topic: Topic) -> bool:
+        """Whether one of the feeds receives a topic completely."""
+        return feed in self.feeds and topic in self._covered[feed]
+
+    def state_of(self, feed: FeedName, topic: Topic) -> Fact | None:
+        """Return a topic's state as one of the feeds has it, in that feed's name; None = not known."""
+        if feed != self.on:
+            return self._standby.state(feed, topic)
+        standing = self._tools.state(Want(topic, self.name))
+        return None if standing is None else said_by(feed, standing.event)
+
+    def adopt(self, feed: FeedName, topic: Topic) -> None:
+        """One of the feeds receives a topic for others already, and will not say so again."""
+        standing = self._tools.state(Want(topic, feed))
+        state = None if standing is None else said_by(feed, standing.event)
+        if state is not None:
+            self._standby.take(state)
+        self._covered[feed].add(topic)
+        if feed == self.on:
+            self._begin(feed, (topic,))
 
     # ── what its feeds say ──
     def fact(self, event: Fact) -> None:
@@ -189,9 +210,9 @@ class Lineup:
     def _put_by(self, old: FeedName) -> None:
         """Keep what stands: a feed that stays subscribed does not say its book again."""
         for topic in self._covered[old]:
-            standing = self._tools.state(Want(topic, self.name))
-            if standing is not None:
-                self._standby.seed(old, standing.event)
+            state = self.state_of(old, topic)
+            if state is not None:
+                self._standby.take(state)
 
     def _begin(self, to: FeedName, topics: Sequence[Topic]) -> None:
         covered = tuple(topic for topic in topics if topic in self._covered[to])

@@ -1,7 +1,8 @@
 """All line-ups: they stand between the feeds that have one and the hub, and are told of everything that those say.
 
 A feed in a line-up publishes through its `Tap` and follows the interest that the tap has for it: what is wanted of the feed
-itself, and what is wanted of each line-up in which it is to be subscribed. Facts about other topics pass as they are.
+itself, and what is wanted of each line-up in which it is to be subscribed. Facts about other topics pass as they are, and so
+do those about a line-up's topics that somebody wants of the feed itself (`Share`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +13,7 @@ import trio
 from bridge.clock import Clock
 from bridge.hub.hub import Hub
 from bridge.hub.lineup import Condition, Lineup, LineupTools
+from bridge.hub.share import Share
 from bridge.hub.standby import Fact
 from bridge.hub.tap import Tap
 from bridge.model import (
@@ -47,6 +49,10 @@ class Lineups:
         self._hub = hub
         self._conditions = {feed: Condition(seconds) for feed, seconds in settle_seconds.items()}
         self._taps = {feed: Tap(hub.interest(feed), self.publish, self._wanted_of) for feed in settle_seconds}
+        self._shares = {feed: Share(hub.interest(feed), hub.publish, clock) for feed in settle_seconds}
+        self._covered: dict[FeedName, set[Topic]] = {feed: set() for feed in settle_seconds}
+        for feed in settle_seconds:
+            hub.interest(feed).listen(self._changed)
         self._lineups: dict[tuple[FeedName, ...], Lineup] = {}
         self._topics: dict[Topic, Lineup] = {}
         self._look = trio.Event()
@@ -80,7 +86,12 @@ class Lineups:
             interest = self._hub.interest(FeedName("+".join(feeds)))
             lineup = self._lineups[tuple(feeds)] = Lineup(feeds, interest, self._tools)
             interest.listen(self._changed)
-        self._topics[topic] = lineup
+        if topic not in self._topics:
+            self._topics[topic] = lineup
+            for feed in feeds:
+                if topic in self._covered[feed]:
+                    lineup.adopt(feed, topic)
+                    self._shares[feed].adopt(topic)
         return lineup.name
 
     def serving(self, feed: FeedName) -> FeedName:
@@ -98,6 +109,8 @@ class Lineups:
             self._look = trio.Event()
             for lineup in self._lineups.values():
                 lineup.decide()
+            for share in self._shares.values():
+                share.settle(self._topics)
             due_at = min((lineup.due_at() for lineup in self._lineups.values()), default=float("inf"))
             with trio.move_on_at(due_at):
                 await self._look.wait()
@@ -122,11 +135,13 @@ class Lineups:
                     lineup.refused(event)
 
     def _fact(self, event: Fact) -> None:
-        lineup = self._lineup(event.feed, topic_of(event))
+        topic = topic_of(event)
+        lineup = self._lineup(event.feed, topic)
         if lineup is None:
             self._hub.publish(event)
         else:
             lineup.fact(event)
+            self._shares[event.feed].fact(event, topic)
 
     def _lineup(self, feed: FeedName, topic: Topic) -> Lineup | None:
         lineup = self._topics.get(topic)
@@ -148,6 +163,10 @@ class Lineups:
         self._look.set()
 
     def _coverage(self, event: Covered | Uncovered) -> None:
+        covered = self._covered[event.feed]
+        self._covered[event.feed] = (
+            covered.union(event.topics) if isinstance(event, Covered) else covered - {*event.topics}
+        )
         parts: dict[Lineup | None, list[Topic]] = {}
         for topic in event.topics:
             parts.setdefault(self._lineup(event.feed, topic), []).append(topic)
@@ -155,7 +174,9 @@ class Lineups:
             part = msgspec.structs.replace(event, topics=tuple(topics))
             if lineup is None:
                 self._hub.publish(part)
-            elif isinstance(part, Covered):
+                continue
+            self._shares[event.feed].coverage(part)
+            if isinstance(part, Covered):
                 lineup.covered(part)
             else:
                 lineup.uncovered(part)

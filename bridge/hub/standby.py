@@ -22,7 +22,6 @@ from bridge.model import (
     Topic,
     TopicKind,
     Trade,
-    UpstreamEvent,
     topic_of,
 )
 
@@ -49,13 +48,6 @@ class Standby:
             case _:
                 pass
 
-    def seed(self, feed: FeedName, state: LogEvent) -> None:
-        """Begin with the state as the log had it when the feed served last."""
-        if isinstance(state, Quote):
-            self.take(patch_of(msgspec.structs.replace(state, feed=feed, source=None)))
-        elif isinstance(state, BookSnapshot | Bar):
-            self.take(msgspec.structs.replace(state, feed=feed, source=None))
-
     def forget(self, feed: FeedName, topics: Iterable[Topic]) -> None:
         """Trust nothing that a feed has said of these so far."""
         for topic in topics:
@@ -65,7 +57,7 @@ class Standby:
             elif topic.instrument is not None and topic.kind is TopicKind.BOOK:
                 self._assembler.forget_book(feed, topic.instrument)
 
-    def state(self, feed: FeedName, topic: Topic) -> UpstreamEvent | None:
+    def state(self, feed: FeedName, topic: Topic) -> Fact | None:
         """Return a topic's state in the feed's own name, as the feed could say it whole; None = not known."""
         if topic.instrument is None:
             return None
@@ -75,6 +67,15 @@ class Standby:
         if topic.kind is TopicKind.BOOK:
             return self._assembler.whole_book(feed, topic.instrument)
         return self._bars.get((feed, topic))
+
+
+def said_by(feed: FeedName, state: LogEvent) -> Fact | None:
+    """Return a state of the log as a feed could say it whole; None when it is no state of an instrument."""
+    if isinstance(state, Quote):
+        return patch_of(msgspec.structs.replace(state, feed=feed, source=None))
+    if isinstance(state, BookSnapshot | Bar):
+        return msgspec.structs.replace(state, feed=feed, source=None)
+    return None
 
 
 def patch_of(quote: Quote) -> QuotePatch:

@@ -403,3 +403,76 @@ async def test_a_topic_that_one_feed_has_stays_with_it(stage, autojump_clock):
     assert stage.lineups.place(Topic.parse("trade:Z"), (A,)) == A
     assert stage.lineups.serving(A) == A
     assert stage.lineups.tap(FeedName("c")) is None
+
+
+def own(stage, feed, *topics):
+    """Follow topics of one feed itself, as what is derived of its data does."""
+    return stage.hub.open([Want(topic, feed) for topic in topics], None, Bound(10**9, len, lambda: None))
+
+
+def end(stage, subscription):
+    subscription.close()
+    stage.hub._interests.expire(trio.current_time())
+
+
+@pytest.mark.parametrize("serving", [True, False])
+async def test_a_topic_wanted_of_a_feed_itself_begins_with_the_state_that_the_line_up_had_of_it(
+    stage, autojump_clock, serving
+):
+    client = stage.open()
+    stage.live(A)
+    stage.book(A, 10, 11)
+    stage.change(A, bid=9)
+    if not serving:
+        stage.health(A, "stale")
+        stage.live(B)
+    told(client)
+    follower = own(stage, A, BOOK, TRADE)
+    await settle()
+    (book,) = told(follower, BookSnapshot)
+    assert (book.feed, book.source, book.bids) == (A, None, side(10) + side(9))
+    stage.change(A, ask=12)
+    stage.trade(A, 1)
+    assert [(type(event), event.feed) for event in told(follower)] == [(BookDelta, A), (Trade, A)]
+    assert [(type(event), event.source) for event in told(client)] == ([(BookDelta, A), (Trade, A)] if serving else [])
+    stage.uncover(A)
+    stage.cover(A)
+    stage.book(A, 10, 11)
+    assert names(told(follower)) == ["Gap", "Gap", "BookSnapshot"]
+
+
+async def test_what_is_no_longer_wanted_of_a_feed_itself_is_not_vouched_for_and_the_line_up_goes_on(
+    stage, autojump_clock
+):
+    client = stage.open()
+    stage.live(A)
+    follower = own(stage, A, BOOK)
+    await settle()
+    stage.book(A, 10, 11)
+    end(stage, follower)
+    await settle()
+    stage.change(A, bid=9)
+    assert stage.hub.state(Want(BOOK, A)) is None
+    assert names(told(client))[-2:] == ["BookSnapshot", "BookDelta"]
+    (book,) = told(own(stage, A, BOOK), BookSnapshot) or [None]
+    assert book is None
+    await settle()
+    assert stage.hub.state(Want(BOOK, A)).event.bids == side(10) + side(9)
+
+
+async def test_a_topic_that_was_one_feeds_alone_goes_on_when_it_is_lined_up(stage, autojump_clock):
+    topic = Topic.parse("book:Y")
+    follower = own(stage, A, topic)
+    stage.health(A, "live")
+    stage.cover(A, topic)
+    fact_of_y = {"instrument": InstrumentId("Y"), "feed": A, "ts_recv": UnixNanos(1)}
+    stage.lineups.publish(BookSnapshot(**fact_of_y, bids=side(10), asks=()))
+    client = own(stage, stage.lineups.place(topic, (A, B)), topic)
+    stage.lineups.publish(BookDelta(**fact_of_y, bids=side(9), asks=()))
+    for subscription, feed, source in ((follower, A, None), (client, BOTH, A)):
+        snapshot, delta = told(subscription, BookSnapshot | BookDelta)
+        assert (snapshot.feed, snapshot.source, delta.bids) == (feed, source, side(9))
+        assert delta.prev_sequence == snapshot.sequence
+    stage.uncover(A, topic)
+    assert stage.hub.state(Want(topic, A)) is None
+    assert stage.hub.state(Want(topic, BOTH)) is None
