@@ -128,6 +128,14 @@ class BarBuilder:
             return [*closed, *self._finish()]
         return [*closed, self._bar]
 
+    def broken(self, since: UnixNanos | None = None) -> None:
+        """Something may have been missed up to `since` (None = up to the next event): the bars it belongs to are `partial`."""
+        self._since = since
+        if self._bar is not None:
+            self._bar = msgspec.structs.replace(self._bar, partial=True)
+        if self._before is not None:
+            self._before = msgspec.structs.replace(self._before, partial=True)
+
     def close(self, now: UnixNanos) -> list[Bar]:
         """Return the open bar as final if its interval ended at least `CLOSE_GRACE_SECONDS` before `now`; else nothing."""
         if self._bar is None or now < self._end + CLOSE_GRACE_SECONDS * SECONDS:

@@ -184,8 +184,8 @@ UPSTREAM_AWAITS = """
 """
 DOWNSTREAM_AWAITS = """
     admission answers binds connection control dispatcher guard guard_connection guard_h11 guard_h2 guard_socket guard_tasks
-    guard_websocket jwks mint news outlet outlet_asgi outlet_direct outlet_h2 outlets patch polling pump seam server sse state
-    tokens websocket
+    guard_websocket jwks mint news outlet outlet_asgi outlet_direct outlet_h2 outlets past patch polling pump seam server sse
+    state tokens websocket
 """
 
 

@@ -66,6 +66,7 @@ LOGGED = {
         delay_seconds=0,
         extra={"sector": msgspec.Raw(b'"x"')},
         conflated=True,
+        derived=True,
     ),
     "trade": Trade(**BASE, price=ONE, size=ONE, aggressor_side=Side.BUY, trade_id="t", possible_duplicate=True),
     "book_snapshot": BookSnapshot(**BASE, bids=(BookLevel(ONE, ONE),), asks=(), depth=5, sequence=1),

@@ -29,6 +29,7 @@ from bridge.downstream.settings import AuthSettings, DialectSettings, LimitSetti
 from bridge.downstream.tokens import TokenGrant, mint_token
 from bridge.errors import ConfigError
 from bridge.hub.hub import Hub
+from bridge.hub.interest import Sources
 from bridge.hub.settings import HubSettings
 from bridge.model import AccountId, FeedHealth, FeedName, InstrumentId
 from bridge.tape import Tape
@@ -117,13 +118,13 @@ async def run_bridge(config: Config, *, task_status: trio.TaskStatus[Running] = 
     Raises:
         ConfigError: an address, certificate, proxy or token file cannot be used.
     """
-    hub = _hub(config.broker.url, config.limits)
     tables = {
         name: SymbolTable(load_dialect(name).spelling, config.aliases(name))
         for name in {feed.dialect for feed in config.feeds.values()}
     }
     listed = {instrument: config.feeds_of(instrument) for instrument in config.instruments}
     entries = [_entry(name, settings, tables[settings.dialect]) for name, settings in config.feeds.items()]
+    hub = _hub(config.broker.url, config.limits, lambda want: arbiter.sources(want))  # noqa: PLW0108 - made of the hub
     lineups = line_up(hub, config)
     arbiter = Arbiter(
         entries,
@@ -170,7 +171,7 @@ async def run_simulator(
     simulation: Simulation, *, task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED
 ) -> None:
     """Run a vendor's simulator: the bridge serving that vendor's dialect from a tape."""
-    hub = _hub("memory:", simulation.limits)
+    hub = _hub("memory:", simulation.limits, lambda want: feed.sources(want))  # noqa: PLW0108 - the feed is made of the hub
     dialect = load_dialect(simulation.dialect)
     symbols = SymbolTable(dialect.spelling, simulation.instruments)
     feed = TapeFeed(
@@ -207,14 +208,14 @@ def _vendor_limits(dialect: str) -> dict[str, int | float]:
     return {name: getattr(granted, name) for name in granted.__struct_fields__}
 
 
-def _hub(broker_url: str, limits: LimitSettings) -> Hub:
+def _hub(broker_url: str, limits: LimitSettings, sources: Sources) -> Hub:
     bounds = HubSettings(
         linger_seconds=limits.linger_seconds,
         history_events=limits.history_events or sys.maxsize,
         history_bytes=limits.history_bytes or sys.maxsize,
         history_seconds=limits.history_seconds,
     )
-    return Hub(open_log(broker_url), wall_clock, bounds)
+    return Hub(open_log(broker_url), wall_clock, bounds, sources)
 
 
 def _house(  # noqa: PLR0913, PLR0917 - the one place where all of a house comes together

@@ -22,11 +22,11 @@ from bridge.dialects.contract import (
 from bridge.downstream.contract import Exchange, House, Identity
 from bridge.downstream.entitlement import may_see
 from bridge.downstream.news import FIRST_VALUE_SECONDS, lease, look_until, no_value
+from bridge.downstream.past import asked_bars, kept_bars
 from bridge.downstream.remembered import without_refused
 from bridge.errors import Unspeakable
 from bridge.hub.hub import Hub
 from bridge.model import (
-    Bar,
     Code,
     FeedName,
     InstrumentId,
@@ -34,15 +34,11 @@ from bridge.model import (
     OrderUpdate,
     Topic,
     TopicKind,
-    UnixNanos,
     Want,
 )
 
 Found = Sequence[tuple[LogEvent, str]]
 """Events with their cursors, oldest first."""
-
-BAR_UPDATES_LOOKED_AT = 2_000
-"""Publications of a bar topic that are searched for distinct bars: an open bar may have been said many times."""
 
 _VISIBLE = (TopicKind.ALL, TopicKind.BAR)
 
@@ -112,7 +108,7 @@ async def _standing(house: House, exchange: Exchange, identity: Identity, questi
     (want,) = standing[0].wants
     found = _look(house.hub, want, question.limit)
     if not found and want.topic.kind is TopicKind.BAR:
-        found = await _asked_bars(house, want, question.limit)
+        found = await asked_bars(house, want, question.limit, FIRST_VALUE_SECONDS)
     if not found:
         refused = await look_until(
             house, [want], FIRST_VALUE_SECONDS, lambda: bool(_look(house.hub, want, question.limit))
@@ -126,31 +122,11 @@ async def _standing(house: House, exchange: Exchange, identity: Identity, questi
 def _look(hub: Hub, want: Want, limit: int) -> Found:
     """Return what the hub has of a topic now."""
     if want.topic.kind is TopicKind.BAR:
-        return _bars(hub, want, limit)
+        return kept_bars(hub, want, limit)
     if want.topic.kind is TopicKind.TRADE:
         return [(one.event, hub.cursor(one.offset)) for one in hub.recent(want, limit)]
     standing = hub.state(want)
     return [] if standing is None else [(standing.event, hub.cursor(standing.offset))]
-
-
-def _bars(hub: Hub, want: Want, limit: int) -> Found:
-    """Return the newest word on each of the last `limit` bars."""
-    newest: dict[UnixNanos | None, tuple[LogEvent, str]] = {}
-    publications = hub.recent(want, BAR_UPDATES_LOOKED_AT)
-    standing = hub.state(want)
-    for one in [*publications, standing] if standing is not None else publications:
-        if isinstance(one.event, Bar):
-            newest[one.event.ts_open] = (one.event, hub.cursor(one.offset))
-    return list(newest.values())[-limit:]
-
-
-async def _asked_bars(house: House, want: Want, limit: int) -> Found:
-    question = Question(
-        kind=QuestionKind.BARS, instrument=want.topic.instrument, interval=want.topic.interval, limit=limit
-    )
-    answer = await house.ask(want.feed, question, FIRST_VALUE_SECONDS)
-    at = house.hub.cursor()
-    return [(event, at) for event in answer.events if isinstance(event, Bar)][-limit:]
 
 
 async def _order(house: House, identity: Identity, order_id: str) -> Found:

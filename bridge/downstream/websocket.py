@@ -22,13 +22,15 @@ from bridge.dialects.contract import (
 )
 from bridge.downstream import outlets
 from bridge.downstream.connection import StreamConnection
-from bridge.downstream.contract import Exchange, House
+from bridge.downstream.contract import Exchange, Granted, House
 from bridge.downstream.entitlement import grant_orders
 from bridge.downstream.limits import InboundRate, Verdict
+from bridge.downstream.news import FIRST_VALUE_SECONDS
 from bridge.downstream.outlet import AsgiMessage, Receive, Scope, Send
+from bridge.downstream.past import Found, asked_bars, kept_bars, newest_of
 from bridge.downstream.remembered import without_refused
 from bridge.downstream.terms import Terms
-from bridge.model import Code
+from bridge.model import Bar, Code
 
 MAX_MESSAGE_BYTES = 65_536
 """A message of a client: 50 topics of at most 80 characters have 4 kB, a token less than 16."""
@@ -151,7 +153,7 @@ class Talk:
     async def _execute(self, action: Action) -> None:
         match action:
             case Subscribe():
-                self._subscribe(action)
+                self._subscribe(action, await self._told_of_the_past(action))
             case Unsubscribe():
                 dropped = self._stream.unsubscribe(action.topics)
                 self._say(self._conversation.unsubscribed(action, dropped, self._stream.writer.at, self._house.clock()))
@@ -160,7 +162,17 @@ class Talk:
             case Reply():
                 self._say(action.messages)
 
-    def _subscribe(self, action: Subscribe) -> None:
+    async def _told_of_the_past(self, action: Subscribe) -> Sequence[Found]:
+        """Ask the vendor for bars of which the hub keeps none, before any is sent: nothing is to come before them."""
+        if not action.history:
+            return ()
+        granted = self._house.admission.grant(self._stream.identity, action.topics, self._house.resolve)
+        want = granted[0].wants[0]
+        if kept_bars(self._house.hub, want, 1):
+            return ()
+        return await asked_bars(self._house, want, action.history, FIRST_VALUE_SECONDS)
+
+    def _subscribe(self, action: Subscribe, told: Sequence[Found]) -> None:
         granted = self._house.admission.grant(self._stream.identity, action.topics, self._house.resolve)
         standing, refusals = without_refused(self._house.hub, granted)
         if len(standing) < len(granted):
@@ -172,11 +184,22 @@ class Talk:
             self._stream.wishes = wishes
         topics = self._stream.subscribe(standing, action.after, unasked)
         self._stream.wish(wishes)
-        told = {"conflate": wishes.conflate or action.conflate, "max_rate": wishes.max_rate or action.max_rate}
-        done = msgspec.structs.replace(action, **told)
+        done = msgspec.structs.replace(
+            action,
+            conflate=wishes.conflate or action.conflate,
+            max_rate=wishes.max_rate or action.max_rate,
+            past=self._past(action, standing, told),
+        )
         self._say(self._conversation.subscribed(done, topics, self._stream.writer.at, self._house.clock()))
         for refusal in refusals:  # of parts of an `all:`
             self._stream.complain(refusal)
+
+    def _past(self, action: Subscribe, standing: Sequence[Granted], told: Sequence[Found]) -> tuple[Bar, ...]:
+        """Return the bars that a subscribe asked for; what is derived has its past only now that it is wanted."""
+        if not action.history:
+            return ()
+        kept = kept_bars(self._house.hub, standing[0].wants[0], action.history)
+        return tuple(bar for bar, _ in newest_of([*told, *kept], action.history))
 
     async def _renew(self, action: Renew) -> None:
         identity = await self._house.admission.verify(action.token)

@@ -137,6 +137,7 @@ class Assembler:
             extra=extra or None,
             changed=changed,
             changed_extra=changed_extra,
+            derived=patch.derived,
             **fields,
         )
         self._quotes[place] = HeldQuote(quote, newest if patch.ts_event is None else patch.ts_event)

@@ -5,8 +5,10 @@ it; the log calls `Applier.apply`, in log order, and only that touches history, 
 so under Trio nothing comes between "replay" and "join" in `open`: a late joiner sees no gap and no duplicate, without a lock.
 """
 
+import math
 from collections.abc import Sequence
 
+import msgspec
 import trio
 
 from bridge.clock import Clock
@@ -17,7 +19,7 @@ from bridge.hub.contract import Log, Publication
 from bridge.hub.cursor import Cursor
 from bridge.hub.folding import Folds
 from bridge.hub.intake import Intake
-from bridge.hub.interest import FeedInterest, InterestLedger
+from bridge.hub.interest import FeedInterest, InterestLedger, Sources, as_asked
 from bridge.hub.join import Here, Page
 from bridge.hub.refusals import Refusals
 from bridge.hub.replay import Replays
@@ -26,6 +28,7 @@ from bridge.hub.statistics import HubStatistics
 from bridge.hub.subscription import Subscription
 from bridge.hub.topic import TopicRecord, Topics
 from bridge.model import (
+    SECONDS,
     FeedName,
     FeedStatus,
     Topic,
@@ -50,20 +53,22 @@ class Hub:
         log: where the ordered log lives; the hub attaches itself.
         clock: the wall clock, for what is told and for the age of history.
         settings: the bounds.
+        sources: what a feed has to be asked for so that a want can be served; what it lacks is derived.
 
     Attributes:
         epoch: the log's life.
         folds: the folds that subscribers share.
     """
 
-    def __init__(self, log: Log, clock: Clock, settings: HubSettings) -> None:
+    def __init__(self, log: Log, clock: Clock, settings: HubSettings, sources: Sources = as_asked) -> None:
         self.epoch = log.epoch
         self._log = log
         self._clock = clock
         self._topics = Topics(settings)
-        self._interests = InterestLedger(settings.linger_seconds)
+        self._interests = InterestLedger(settings.linger_seconds, sources)
         self._refusals = Refusals(settings.refusal_seconds)
-        self._intake = Intake(log, self._topics, clock)
+        self._intake = Intake(log, self._topics, clock, sources)
+        self._sources = sources
         self._subscriptions: set[Subscription] = set()
         self._applier = Applier(log, self._topics, self._refusals, clock)
         self._due = trio.Event()
@@ -97,12 +102,13 @@ class Hub:
         return self._interests.feed(feed)
 
     async def run(self) -> None:
-        """End lingers, leases and old history at their time, until cancelled."""
+        """End lingers, leases, derived bars and old history at their time, until cancelled."""
         sweep_at = trio.current_time() + SWEEP_SECONDS
         while True:
             self._due = trio.Event()
-            with trio.move_on_at(min(sweep_at, self._interests.next_expiry())):
+            with trio.move_on_at(min(sweep_at, self._interests.next_expiry(), self._next_second())):
                 await self._due.wait()
+            self._intake.close()
             now = trio.current_time()
             for want in self._interests.expire(now):
                 self._end(want)
@@ -163,12 +169,18 @@ class Hub:
         self._records(wants)
         for want in wants:
             if self._interests.lease(want, until):
-                self._intake.begin_cut(want)
+                self._intake.begin(want)
         self._due.set()
 
     def refused(self, want: Want) -> TopicRefused | None:
-        """A vendor's remembered no to this want; None = not refused lately."""
-        return self._refusals.find(want, self._clock())
+        """A vendor's remembered no to this want, or to all that it is derived from; None = not refused lately."""
+        now = self._clock()
+        found = self._refusals.find(want, now)
+        if found is None and want.topic.kind is not TopicKind.STATUS:
+            each = [self._refusals.find(Want(topic, want.feed), now) for topic in self._sources(want)]
+            if each and each[0] is not None and all(each):
+                found = msgspec.structs.replace(each[0], topic=want.topic)
+        return found
 
     def feed_status(self, feed: FeedName) -> FeedStatus | None:
         """How a feed said it is; None = it has not said anything yet."""
@@ -189,6 +201,7 @@ class Hub:
             topics=len(records),
             covered=sum(record.coverage.since is not None for record in records),
             cuts=len(self._intake.cuts),
+            derived=len(self._intake.derivations),
             history_events=sum(len(record.history) for record in records),
             history_bytes=sum(record.history.size_bytes for record in records),
             stale_quotes=self._intake.assembler.stale_quotes,
@@ -238,7 +251,7 @@ class Hub:
     def _hold(self, wants: Sequence[Want]) -> None:
         for want in wants:
             if self._interests.hold(want):
-                self._intake.begin_cut(want)
+                self._intake.begin(want)
         self._due.set()
 
     def _leave(self, subscription: Subscription, want: Want) -> None:
@@ -248,10 +261,16 @@ class Hub:
 
     def _end(self, want: Want) -> None:
         """Nobody wants it any more, and its linger is over."""
+        self._intake.end(want)
         record = self._topics.find(want.feed, want.topic)
         if want.topic.depth is not None and record is not None:
-            self._intake.end_cut(want)
             record.latest.forget()
+
+    def _next_second(self) -> float:
+        """When to look for derived bars that are over, in Trio's seconds: all intervals end with a second of the wall clock."""
+        if not self._intake.derivations:
+            return math.inf
+        return trio.current_time() + 1 - self._clock() % SECONDS / SECONDS
 
     def _sweep(self) -> None:
         now = self._clock()

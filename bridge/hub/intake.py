@@ -1,14 +1,22 @@
 """The way in: upstream events become what stands in the log, in the order in which it must stand there.
 
-Everything derived (whole quotes, numbered books, cuts, closed bars, the gap before a coverage that begins again) is made
-here, before `append`, by the process that owns the feed. The hub's `apply` side is only read: what is covered, and since when.
+Everything derived (whole quotes, numbered books, cuts, closed bars, what a feed lacks, the gap before a coverage that begins
+again) is made here, before `append`, by the process that owns the feed. The hub's `apply` side is only read: what is covered,
+since when, and what is kept.
 """
+
+from collections.abc import Iterable
+
+import msgspec
 
 from bridge.clock import Clock
 from bridge.hub.assemble import Assembler, Numbering
 from bridge.hub.contract import Log
 from bridge.hub.cursor import Cursor
+from bridge.hub.derivations import Derivations, Derived, Made
 from bridge.hub.derive import Cuts
+from bridge.hub.derived_bars import DerivedBars
+from bridge.hub.interest import Sources, as_asked
 from bridge.hub.topic import DOUBTFUL_KINDS, TopicRecord, Topics
 from bridge.model import (
     Bar,
@@ -20,6 +28,7 @@ from bridge.model import (
     FeedName,
     FeedStatus,
     Gap,
+    InstrumentId,
     OrderUpdate,
     QuotePatch,
     Topic,
@@ -27,6 +36,7 @@ from bridge.model import (
     TopicRefused,
     Trade,
     Uncovered,
+    UnixNanos,
     UpstreamEvent,
     Want,
 )
@@ -39,21 +49,24 @@ class Intake:
         log: where to append.
         topics: the hub's records, only read here.
         clock: stamps what is made here.
+        sources: what wants are made of.
     """
 
-    def __init__(self, log: Log, topics: Topics, clock: Clock) -> None:
+    def __init__(self, log: Log, topics: Topics, clock: Clock, sources: Sources = as_asked) -> None:
         self._log = log
         self._topics = topics
         self._clock = clock
+        self._sources = sources
         numbering = Numbering()
         self.assembler = Assembler(numbering)
         self.cuts = Cuts(numbering)
+        self.derivations = Derivations(topics)
 
     def publish(self, event: UpstreamEvent) -> None:
         """Take an event of a feed into the log; what says nothing new is left out. Never awaits."""
         match event:
             case Trade() | OrderUpdate() | FeedStatus():
-                self._log.append(event)
+                self._whole(event)
             case QuotePatch():
                 self._quote(event)
             case BookSnapshot() | BookDelta() | BookReplacement():
@@ -67,22 +80,33 @@ class Intake:
             case TopicRefused():
                 self._refused(event)
 
-    def begin_cut(self, want: Want) -> None:
-        """Somebody wants a cut book: if the full one is known, the cut's first snapshot goes into the log."""
+    def begin(self, want: Want) -> None:
+        """Somebody wants this: what is known of it goes into the log if we make it, a cut's first snapshot or derived bars."""
         topic = want.topic
-        if topic.instrument is None or topic.depth is None:
+        if topic.kind is TopicKind.STATUS or topic.instrument is None:
             return
-        self.cuts.begin(want.feed, topic.instrument, topic.depth)
-        whole = self.assembler.whole_book(want.feed, topic.instrument)
-        if whole is not None:
-            for snapshot in self.cuts.first(whole, self._log.head):
-                self._log.append(snapshot)
+        if topic.depth is not None:
+            self._begin_cut(want.feed, topic.instrument, topic.depth)
+        sources = tuple(self._sources(want))
+        if sources != (want.upstream,):
+            derived = self.derivations.begin(want, sources)
+            covered = derived in self.derivations.ready(want.feed, sources)
+            recalled = self._recall(derived, covered=covered)
+            if covered:
+                self._vouch(derived, self._clock(), anew=not recalled)
 
-    def end_cut(self, want: Want) -> None:
-        """Nobody wants a cut book any more."""
+    def end(self, want: Want) -> None:
+        """Nobody wants this any more."""
         topic = want.topic
         if topic.instrument is not None and topic.depth is not None:
             self.cuts.end(want.feed, topic.instrument, topic.depth)
+        if self.derivations.end(want):
+            reason = "nobody wants it any more"
+            self._uncovered(Uncovered(feed=want.feed, topics=(topic,), ts_recv=self._clock(), reason=reason))
+
+    def close(self) -> None:
+        """Say what is over by the clock."""
+        self._made(self.derivations.close(self._clock()))
 
     def forget(self, feed: FeedName, topic: Topic) -> None:
         """Trust nothing that a feed has said of a topic so far."""
@@ -98,6 +122,11 @@ class Intake:
             case _:
                 pass
 
+    def _whole(self, event: Trade | OrderUpdate | FeedStatus) -> None:
+        self._log.append(event)
+        if isinstance(event, Trade):
+            self._made(self.derivations.take(event))
+
     def _quote(self, event: QuotePatch) -> None:
         quote = self.assembler.quote(event)
         if quote is not None:
@@ -106,6 +135,7 @@ class Intake:
     def _bar(self, event: Bar) -> None:
         for bar in self.assembler.bars.add(event):
             self._log.append(bar)
+            self._made(self.derivations.take(bar))
 
     def _book(self, event: BookSnapshot | BookDelta | BookReplacement) -> None:
         numbered = self.assembler.book(event, self._log.head)
@@ -116,7 +146,51 @@ class Intake:
         if book is not None:
             for cut in self.cuts.follow(numbered, book, self._log.head):
                 self._log.append(cut)
+            self._made(self.derivations.take(numbered, book))
 
+    def _made(self, events: Iterable[Made]) -> None:
+        for event in events:
+            if isinstance(event, QuotePatch):
+                self._quote(event)
+            else:
+                for bar in self.assembler.bars.add(event):
+                    self._log.append(bar)
+
+    def _begin_cut(self, feed: FeedName, instrument: InstrumentId, depth: int) -> None:
+        self.cuts.begin(feed, instrument, depth)
+        whole = self.assembler.whole_book(feed, instrument)
+        if whole is not None:
+            for snapshot in self.cuts.first(whole, self._log.head):
+                self._log.append(snapshot)
+
+    # ── what is derived ──
+    def _recall(self, derived: Derived, *, covered: bool) -> bool:
+        """Say the bars that follow from what is kept of their source and are not known yet; return whether there was any."""
+        want = derived.want
+        source = self._topics.find(want.feed, derived.sources[0])
+        if source is None or not isinstance(derived.maker, DerivedBars):
+            return False
+        bars = derived.maker.history(publication.event for publication in source.history.after(0))
+        record = self._topics.find(want.feed, want.topic)
+        newest = UnixNanos(-1) if record is None else _newest_final(record)
+        final = [bar for bar in bars if bar.is_final is True and bar.ts_open is not None and bar.ts_open > newest]
+        self._made(final)
+        if covered:
+            self._made(bar for bar in bars[-1:] if bar.is_final is not True)
+        return bool(bars)
+
+    def _vouch(self, derived: Derived, since: UnixNanos, *, anew: bool = True) -> None:
+        """This is covered from here on, and all that was seen of its sources is either `anew` or goes on without a break."""
+        feed, topic = derived.want.feed, derived.want.topic
+        derived.covered = True
+        if anew:
+            derived.maker.begin(since)
+        self._covered(Covered(feed=feed, topics=(topic,), ts_recv=since))
+        whole = None if topic.instrument is None else self.assembler.whole_book(feed, topic.instrument)
+        if whole is not None:
+            self._made(derived.maker.take(whole, self.assembler.held_book(feed, whole.instrument)))
+
+    # ── coverage and refusals ──
     def _covered(self, event: Covered) -> None:
         broken = [
             record for topic in event.topics for record in self._topics.family(event.feed, topic) if _broke(record)
@@ -126,6 +200,9 @@ class Intake:
         self._log.append(event)
         for record in broken:
             self._settle_doubt(record.want)
+        self.derivations.accepted(event.feed, event.topics)
+        for derived in self.derivations.ready(event.feed, event.topics):
+            self._vouch(derived, event.ts_recv)
 
     def _declare_break(self, record: TopicRecord) -> None:
         self._log.append(
@@ -149,23 +226,29 @@ class Intake:
             self._book(whole)
 
     def _uncovered(self, event: Uncovered) -> None:
+        fallen = self.derivations.broken(event.feed, event.topics)
+        if fallen:
+            event = msgspec.structs.replace(event, topics=(*event.topics, *fallen))
         for topic in event.topics:
             self.forget(event.feed, topic)
         self._log.append(event)
 
     def _refused(self, event: TopicRefused) -> None:
         self._log.append(event)
-        for record in self._topics.family(event.feed, event.topic):
-            if record.want.topic != event.topic:
-                self._log.append(
-                    TopicRefused(
-                        feed=event.feed,
-                        topic=record.want.topic,
-                        code=event.code,
-                        message=event.message,
-                        ts_recv=event.ts_recv,
-                    )
-                )
+        family = [record.want.topic for record in self._topics.family(event.feed, event.topic)]
+        family += self.derivations.refused(event.feed, event.topic, event.code)
+        for topic in family:
+            if topic != event.topic:
+                self._log.append(msgspec.structs.replace(event, topic=topic))
+        for derived in self.derivations.ready(event.feed, (event.topic,)):
+            self._vouch(derived, event.ts_recv)
+
+
+def _newest_final(record: TopicRecord) -> UnixNanos:
+    """When the newest final bar that is kept began; -1 = none is kept."""
+    kept = (publication.event for publication in record.history.after(0))
+    begun = (bar.ts_open for bar in kept if isinstance(bar, Bar) and bar.is_final is True)
+    return max((moment for moment in begun if moment is not None), default=UnixNanos(-1))
 
 
 def _broke(record: TopicRecord) -> bool:

@@ -1,23 +1,33 @@
 """What clients want, counted per feed: a topic is wanted while someone holds it, and for a linger or a lease after.
 
-Two things hang on it: the feed subscribes upstream to exactly `wanted()`, and the hub derives a cut book while that cut is
-active. Times are Trio's own seconds, which no operator can set back; the hub's `run` calls `expire` when they are due.
+Two things hang on it: the feed subscribes upstream to exactly `wanted()`, and the hub derives what is cut or made of other
+topics while that is active. Times are Trio's own seconds, which no operator can set back; the hub's `run` calls `expire` when
+they are due.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import trio
 
 from bridge.model import FeedName, Topic, TopicKind, Want
 
+Sources = Callable[[Want], Sequence[Topic]]
+"""What its feed is to be asked for so that a want can be served: `(want.upstream,)`, or what it is derived from."""
+
+
+def as_asked(want: Want) -> Sequence[Topic]:
+    """Ask every feed for just what is wanted."""
+    return (want.upstream,)
+
 
 class _Hold:
-    """One want: how many hold it, and until when it lives on without them."""
+    """One want: how many hold it, until when it lives on without them, and what is asked of the feed for it."""
 
-    __slots__ = ("count", "until")
+    __slots__ = ("count", "sources", "until")
 
-    def __init__(self) -> None:
+    def __init__(self, sources: Sequence[Topic]) -> None:
+        self.sources = sources
         self.count = 0
         self.until = -math.inf
 
@@ -92,10 +102,12 @@ class InterestLedger:
 
     Args:
         linger_seconds: how long a want stays active after its last holder let go.
+        sources: what to ask its feed for.
     """
 
-    def __init__(self, linger_seconds: float) -> None:
+    def __init__(self, linger_seconds: float, sources: Sources = as_asked) -> None:
         self._linger_seconds = linger_seconds
+        self._sources = sources
         self._holds: dict[Want, _Hold] = {}
         self._feeds: dict[FeedName, FeedInterest] = {}
         self._ending: set[Want] = set()
@@ -142,9 +154,8 @@ class InterestLedger:
         ended = [want for want in self._ending if self._holds[want].until <= now]
         for want in ended:
             self._ending.discard(want)
-            del self._holds[want]
-            if want.topic.kind is not TopicKind.STATUS:
-                self.feed(want.feed).end(want.upstream)
+            for topic in self._holds.pop(want).sources:
+                self.feed(want.feed).end(topic)
         return ended
 
     def next_expiry(self) -> float:
@@ -155,7 +166,8 @@ class InterestLedger:
         hold = self._holds.get(want)
         if hold is not None:
             return hold, False
-        hold = self._holds[want] = _Hold()
-        if want.topic.kind is not TopicKind.STATUS:
-            self.feed(want.feed).begin(want.upstream)
+        sources = () if want.topic.kind is TopicKind.STATUS else self._sources(want)
+        hold = self._holds[want] = _Hold(sources)
+        for topic in sources:
+            self.feed(want.feed).begin(topic)
         return hold, True

@@ -11,7 +11,7 @@ class HubStatistics(msgspec.Struct, frozen=True, kw_only=True):
         publications: applied since the start, by the event's class name.
         subscriptions: open now; `pending_bytes` of all of them, by their own cost; `overflowed` of them past their bound.
         interests: wants that are active now, lingering and leased ones included.
-        topics: records held; `covered` of them; `cuts` cut books derived now.
+        topics: records held; `covered` of them; `cuts` cut books and `derived` quotes and bars made now.
         history_events: publications kept; `history_bytes` their estimated size.
         stale_quotes: quote patches dropped because they were older than the quote held.
         baseless_deltas: book deltas dropped because no book was held.
@@ -30,6 +30,7 @@ class HubStatistics(msgspec.Struct, frozen=True, kw_only=True):
     topics: int
     covered: int
     cuts: int
+    derived: int
     history_events: int
     history_bytes: int
     stale_quotes: int

@@ -64,6 +64,7 @@ class Quote(MarketEvent, frozen=True, kw_only=True, gc=False):
         changed: names of the fields (of ours) that this event changed against the one before; all known ones when new.
         changed_extra: the same of `extra`.
         conflated: whether it stands for several.
+        derived: the bridge made it from the book's best levels and the trades.
     """
 
     bid: Decimal | None = None
@@ -86,6 +87,7 @@ class Quote(MarketEvent, frozen=True, kw_only=True, gc=False):
     changed: frozenset[str] = frozenset()
     changed_extra: frozenset[str] = frozenset()
     conflated: bool = False
+    derived: bool = False
 
 
 QUOTE_FIELDS = (
@@ -115,6 +117,7 @@ class QuotePatch(MarketEvent, frozen=True, kw_only=True, gc=False):
     Attributes:
         full: whether it replaces the whole state, so that an unset field is gone.
         extra: the vendor's other fields that were sent: name to JSON text, or None for gone.
+        derived: as in `Quote`.
     """
 
     full: bool = False
@@ -135,6 +138,7 @@ class QuotePatch(MarketEvent, frozen=True, kw_only=True, gc=False):
     session: str | UnsetType | None = UNSET
     delay_seconds: int | UnsetType | None = UNSET
     extra: Mapping[str, msgspec.Raw | None] = msgspec.field(default_factory=dict)
+    derived: bool = False
 
 
 class Trade(MarketEvent, frozen=True, kw_only=True, gc=False):

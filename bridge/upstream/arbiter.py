@@ -1,20 +1,23 @@
 """Decides which feed serves a topic: listed instruments by their list, unlisted ones by globs and spelling. Plain and at once.
 
-A listed instrument goes to those of its feeds that have such data, in order of preference; an unlisted one to the first feed
-whose globs match and whose dialect accepts the spelling, and to no other. Which of several feeds serves at a moment is not
-decided here: whoever is handed them (`line_up`) names the one to want the topic of.
+A listed instrument goes to those of its feeds that have such data, in order of preference, or else to those that have what it
+can be made of (`derivable`); an unlisted one to the first feed whose globs match and whose dialect accepts the spelling, and to
+no other. Which of several feeds serves at a moment is not decided here: whoever is handed them (`line_up`) names the one to
+want the topic of.
 
 Unlisted ids are remembered only while they are asked for, because a client can make up any number of them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 
 import msgspec
 import trio
 
 from bridge.dialects.contract import Dialect, Refusal, SymbolTable, Transport
 from bridge.model import AccountId, Code, FeedName, InstrumentId, Topic, TopicKind, Want
+from bridge.upstream.derivable import sources_of
 
 IDLE_SECONDS = 60.0
 """An unlisted id not asked for during so long gives way to another: twice the default linger."""
@@ -74,6 +77,8 @@ class Arbiter:
         self._max_unlisted = max_unlisted
         self._now = now
         self._line_up = line_up
+        self._first: dict[FeedName, FeedEntry] = {}
+        """The preferred feed of each line-up."""
         self._asked: dict[InstrumentId, float] = {}
 
     def resolve(self, topic: Topic, accounts: Sequence[AccountId]) -> tuple[Want, ...]:
@@ -94,17 +99,31 @@ class Arbiter:
             raise Refusal(Code.BAD_REQUEST, f"{topic} names no instrument", topic=str(topic))
         feeds = self._feeds_of(topic, topic.instrument)
         parts = [Topic(kind, topic.instrument) for kind in _ALL] if topic.kind is TopicKind.ALL else [topic]
-        for feed in feeds:
-            wants = tuple(self._want(part, feeds) for part in parts if _has(feed, part))
-            if wants:
-                return wants
+        for able in (_has, _can_serve):
+            for feed in feeds:
+                if any(able(feed, part) for part in parts):
+                    return tuple(self._want(part, feed, feeds) for part in parts if _can_serve(feed, part))
         names = " and ".join(f"{feed.name} over {feed.transport}" for feed in feeds)
         raise Refusal(Code.UNSUPPORTED_TOPIC, f"{names} has no {topic.kind} of {topic.instrument}", topic=str(topic))
 
-    def _want(self, part: Topic, feeds: Sequence[FeedEntry]) -> Want:
-        """Return what to want of a topic that at least one feed has."""
-        names = [feed.name for feed in feeds if _has(feed, part)]
-        return Want(part, self._line_up(Want(part, names[0]).upstream, names))
+    def sources(self, want: Want) -> tuple[Topic, ...]:
+        """Return what to ask a want's feed for; more than the thing itself, or something else, where it has to be derived."""
+        feed = self._feeds.get(want.feed) or self._first.get(want.feed)
+        found = () if feed is None or want.topic.instrument is None else sources_of(want.topic, partial(_has, feed))
+        return found or (want.upstream,)
+
+    def _want(self, part: Topic, first: FeedEntry, feeds: Sequence[FeedEntry]) -> Want:
+        """Return what to want of a topic that `first` can serve: of it alone, unless others serve it from just the same."""
+        sources = sources_of(part, partial(_has, first))
+        having = [[feed for feed in feeds if _has(feed, source)] for source in sources]
+        able = having[0]
+        alike = all(sources_of(part, partial(_has, feed)) == sources for feed in able)
+        if able[0] is not first or not alike or any(others != able for others in having):
+            return Want(part, first.name)
+        names = [feed.name for feed in able]
+        (name,) = {self._line_up(source, names) for source in sources}
+        self._first[name] = first
+        return Want(part, name)
 
     def _orders(self, topic: Topic, accounts: Sequence[AccountId]) -> tuple[Want, ...]:
         wants = tuple(
@@ -139,6 +158,11 @@ class Arbiter:
             message = f"more than {self._max_unlisted} unlisted instruments are asked for"
             raise Refusal(Code.OVERLOADED, message, topic=str(topic), retry_after_seconds=IDLE_SECONDS)
         self._asked[instrument] = now
+
+
+def _can_serve(feed: FeedEntry, topic: Topic) -> bool:
+    """Whether a feed has a topic, or what it can be made of."""
+    return bool(sources_of(topic, partial(_has, feed)))
 
 
 def _has(feed: FeedEntry, topic: Topic) -> bool:

@@ -23,6 +23,7 @@ from bridge.model import (
 )
 from bridge.tape import Tape
 from bridge.upstream.contract import FeedStatistics
+from bridge.upstream.derivable import sources_of
 from bridge.upstream.feed import FeedTools
 from bridge.upstream.standing import Standing
 
@@ -109,14 +110,21 @@ class TapeFeed:
                     raise Refusal(Code.FORBIDDEN, "orders need a token that holds their account", topic=str(topic))
                 parts = (Topic(TopicKind.ORDER, scope=self._account),)
             case TopicKind.ALL:
-                parts = tuple(t for kind in _ALL if (t := Topic(kind, topic.instrument)) in self._topics)
+                parts = tuple(t for kind in _ALL if sources_of(t := Topic(kind, topic.instrument), self._has))
             case _:
-                parts = (topic,) if Want(topic, self.name).upstream in self._topics else ()
+                parts = (topic,) if sources_of(topic, self._has) else ()
         if not parts:
             known = topic.instrument in self._instruments
             code = Code.UNSUPPORTED_TOPIC if known else Code.UNKNOWN_INSTRUMENT
             raise Refusal(code, f"the tape has no {topic}", topic=str(topic))
         return tuple(Want(part, self.name) for part in parts)
+
+    def sources(self, want: Want) -> tuple[Topic, ...]:
+        """Return what a want is made of, as `Arbiter.sources` does."""
+        return sources_of(want.topic, self._has) or (want.upstream,)
+
+    def _has(self, topic: Topic) -> bool:
+        return Want(topic, self.name).upstream in self._topics
 
     def statistics(self) -> FeedStatistics:
         """A snapshot of the counters."""

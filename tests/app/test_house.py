@@ -13,6 +13,7 @@ from bridge.clock import wall_clock
 from bridge.config import parse_config
 from bridge.downstream.settings import AuthSettings, DialectLimits, DialectSettings, LimitSettings
 from bridge.errors import ConfigError
+from bridge.hub.interest import as_asked
 from bridge.model import Covered, FeedName, InstrumentId, Topic, TopicKind, Trade, Want
 from bridge.tape import generate
 from tests.support.commands import get
@@ -47,7 +48,7 @@ async def test_a_bridge_listens_before_its_feeds_connect_and_closes_when_it_is_t
 def test_zero_history_is_history_without_bound_as_with_every_count():
     topic = Topic(TopicKind.TRADE, InstrumentId("A"))
     for events, kept in ((0, 50), (5, 5)):
-        hub = _hub("memory:", LimitSettings(history_events=events, history_bytes=0))
+        hub = _hub("memory:", LimitSettings(history_events=events, history_bytes=0), as_asked)
         hub.publish(Covered(feed=FEED, topics=(topic,), ts_recv=wall_clock()))
         for number in range(50):
             price = Decimal(number + 1)

@@ -25,12 +25,11 @@ WITHIN_SECONDS = 5
 
 @pytest.fixture(scope="module", params=["sse", "websocket"])
 def demo(request):
-    """The demo with Liquidity over each streaming transport; yields its URL and what it should show."""
+    """The demo with Liquidity over each streaming transport; yields its URL, and whether Liquidity's quotes are derived."""
     port = free_port()
     with running("demo", "--port", str(port), "--liquidity", request.param) as command:
         command.wait_for("Ctrl-C")
-        shows = EVERYTHING if request.param == "sse" else EVERYTHING - {("quote", "liquidity")}
-        yield f"http://127.0.0.1:{port}", shows
+        yield f"http://127.0.0.1:{port}", request.param == "websocket"
         assert command.stop(signal.SIGINT) == 0
 
 
@@ -51,11 +50,13 @@ def curl_stream(url, *options):
 
 @pytest.mark.parametrize("option", ["--http1.1", "--http2-prior-knowledge"])
 def test_curl_shows_both_vendors_within_five_seconds(demo, option):
-    url, shows = demo
+    url, derived = demo
     events = curl_stream(url, option)
     assert events[0]["type"] == "stream"
     assert events[0]["verdict"] == "fresh"
-    assert kinds(events) == shows
+    assert kinds(events) == EVERYTHING
+    quotes = [event for event in events if (event["type"], event.get("feed")) == ("quote", "liquidity")]
+    assert {event.get("derived", False) for event in quotes} == {derived}
     assert_book_is_whole([event for event in events if event["type"].startswith("book")])
 
 
@@ -76,12 +77,12 @@ def assert_book_is_whole(events):
 
 
 def test_the_same_over_a_websocket(demo):
-    url, shows = demo
+    url, _ = demo
     seen = []
     deadline = time.monotonic() + WITHIN_SECONDS
     with connect(url.replace("http", "ws") + "/v1/ws") as socket:
         socket.send(json.dumps({"op": "subscribe", "topics": TOPICS.split(","), "ref": "mine"}))
-        while kinds(seen) != shows:
+        while kinds(seen) != EVERYTHING:
             seen.append(json.loads(socket.recv(timeout=max(0.01, deadline - time.monotonic()))))
     assert seen[0]["type"] == "stream"
     answer = next(event for event in seen if event["type"] == "ok")
@@ -89,10 +90,10 @@ def test_the_same_over_a_websocket(demo):
 
 
 def test_the_same_by_polling(demo):
-    url, shows = demo
+    url, _ = demo
     seen, cursor, verdicts = [], "", Counter()
     deadline = time.monotonic() + WITHIN_SECONDS
-    while kinds(seen) != shows:
+    while kinds(seen) != EVERYTHING:
         assert time.monotonic() < deadline, kinds(seen)
         done = subprocess.run(
             ["curl", "-sf", f"{url}/v1/poll?subscribe={TOPICS}" + (f"&after={cursor}&wait=2" if cursor else "")],

@@ -18,7 +18,7 @@ from tests.support.readers import TRANSPORTS, Reader, until
 from tests.support.stage import bridge, config_of, feed_of, vendor
 from tests.support.truth import Book, runs
 
-TOPICS = "book:BTC-USD,book.5:BTC-USD,trade:BTC-USD"
+TOPICS = "book:BTC-USD,book.5:BTC-USD,trade:BTC-USD,bar.1m:BTC-USD"
 CROWD = {"sse": 4, "websocket": 3, "polling": 1}
 """Clients on each transport; they are in this process too, so more of them would only measure themselves."""
 
@@ -117,6 +117,9 @@ async def test_killing_the_preferred_feed_under_load_is_one_declared_switch_and_
         first = [] if reader is late else ["one"]
         assert feeds_told(reader, "feed_status") == [*first, "two", "one"], name
         assert feeds_told(reader, "trade", "book_snapshot", "book_delta") == [*first, "two", "one"], name
+        assert feeds_told(reader, "bar") == [*first, "two", "one"], (
+            "what is derived switches with what it is derived from"
+        )
         assert_books_never_mixed(reader)
         assert_trades_are_told_once_or_declared(reader)
         gaps = [event for event in reader.of("gap") if "trade:BTC-USD" in event["topics"]]

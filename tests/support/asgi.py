@@ -15,6 +15,7 @@ import trio
 from bridge.broker.memory import MemoryLog
 from bridge.clock import TrioClock
 from bridge.dialects.contract import Answer, Outcome, Question, Refusal, Request, SymbolTable, Transport
+from bridge.dialects.contract.profile import Aliases
 from bridge.dialects.loader import load_dialect
 from bridge.downstream.admission import Gate
 from bridge.downstream.contract import Exchange, House, Peer, Readiness, ServedDialect
@@ -23,6 +24,7 @@ from bridge.downstream.sse import serve_sse
 from bridge.downstream.tokens import TokenGrant, mint_token
 from bridge.downstream.websocket import serve_websocket
 from bridge.hub.hub import Hub
+from bridge.hub.interest import as_asked
 from bridge.hub.settings import HubSettings
 from bridge.model import (
     AccountId,
@@ -44,6 +46,7 @@ from bridge.model import (
     Want,
     exact,
 )
+from bridge.upstream.arbiter import Arbiter
 
 START = UnixNanos(1_767_225_600_000_000_000)  # 2026-01-01T00:00:00Z
 SECRET = "an-hs256-secret-of-at-least-thirty-two-bytes"
@@ -169,7 +172,12 @@ def resolve(topic: Topic, accounts: Sequence[AccountId]) -> tuple[Want, ...]:
 
 
 class Bench:
-    """A house in memory, feeds that say what a test says, and its clients."""
+    """A house in memory, feeds that say what a test says, and its clients.
+
+    Args:
+        arbiter: chooses the feeds, and says what is derived; None = `resolve` above, and nothing is.
+        aliases: the dialect's symbols for listed instruments.
+    """
 
     def __init__(
         self,
@@ -177,22 +185,26 @@ class Bench:
         limits: LimitSettings = LIMITS,
         settings: DialectSettings = SETTINGS,
         dialect: str = "canonical",
+        *,
+        arbiter: Arbiter | None = None,
+        aliases: Aliases | None = None,
     ) -> None:
         self.clock = TrioClock(START)
-        self.hub = Hub(MemoryLog(), self.clock, HubSettings(linger_seconds=limits.linger_seconds))
+        sources = arbiter.sources if arbiter is not None else as_asked
+        self.hub = Hub(MemoryLog(), self.clock, HubSettings(linger_seconds=limits.linger_seconds), sources)
         self.auth = auth
         self.answers: dict[FeedName, Answer] = {}
         self.asked: list[tuple[FeedName, Question]] = []
         self.gate = Gate(auth, self.clock)
         loaded = load_dialect(dialect)
         self.served = ServedDialect(
-            dialect=loaded, symbols=SymbolTable(loaded.spelling, {}), limits=limits, settings=settings
+            dialect=loaded, symbols=SymbolTable(loaded.spelling, aliases or {}), limits=limits, settings=settings
         )
         self.house = House(
             hub=self.hub,
             clock=self.clock,
             ask=self._ask,
-            resolve=resolve,
+            resolve=resolve if arbiter is None else arbiter.resolve,
             readiness=lambda: Readiness(ready=True, feeds=()),
             listen=ListenSettings(),
             auth=auth,

@@ -77,9 +77,11 @@ def test_a_listed_instrument_goes_to_the_first_of_its_feeds_that_has_such_data()
     assert served("quote:BTC-USD", transport=Transport.WEBSOCKET) == ["tradingview quote:BTC-USD"]
 
 
-def test_all_is_what_the_feed_has_on_its_transport_of_quote_book_and_trade():
+def test_all_is_what_the_feed_has_or_can_be_made_of_on_its_transport_of_quote_book_and_trade():
     assert served("all:BTC-USD") == [f"liquidity {kind}:BTC-USD" for kind in ("quote", "book", "trade")]
-    assert served("all:AAPL", transport=Transport.WEBSOCKET) == ["liquidity book:AAPL", "liquidity trade:AAPL"]
+    assert served("all:AAPL", transport=Transport.WEBSOCKET) == [
+        f"liquidity {kind}:AAPL" for kind in ("quote", "book", "trade")
+    ]
     assert served("all:NASDAQ:AAPL") == ["tradingview quote:NASDAQ:AAPL"]
 
 
@@ -92,7 +94,27 @@ def test_an_unlisted_id_goes_to_the_first_feed_that_matches_and_can_spell_it_and
     assert served("quote:AAPL") == ["liquidity quote:AAPL"]
     assert served("quote:NYSE:TSLA") == ["tradingview quote:NYSE:TSLA"]
     assert refusal("trade:NYSE:TSLA") is Code.UNSUPPORTED_TOPIC
-    assert refusal("bar.5m:AAPL") is Code.UNSUPPORTED_TOPIC
+    assert refusal("book:NYSE:TSLA") is Code.UNSUPPORTED_TOPIC
+
+
+def test_what_a_feed_lacks_is_made_of_what_it_has_where_no_other_feed_of_the_instrument_has_it():
+    assert served("bar.5m:AAPL") == ["liquidity bar.5m:AAPL"]
+    assert served("quote:AAPL", transport=Transport.WEBSOCKET) == ["liquidity quote:AAPL"]
+    assert served("quote:BTC-USD", transport=Transport.WEBSOCKET) == ["tradingview quote:BTC-USD"]
+
+
+def test_a_feed_is_asked_for_what_a_topic_is_made_of():
+    def asked(topic, transport=Transport.SSE):
+        one = arbiter(transport)
+        (want,) = one.resolve(Topic.parse(topic), ())
+        return [str(source) for source in one.sources(want)]
+
+    assert asked("quote:AAPL") == ["quote:AAPL"]
+    assert asked("book.20:AAPL") == ["book:AAPL"]
+    assert asked("bar.5m:NYSE:TSLA") == ["bar.5m:NYSE:TSLA"]
+    assert asked("quote:AAPL", Transport.WEBSOCKET) == ["book:AAPL", "trade:AAPL"]
+    status = Want(Topic(TopicKind.ORDER, scope=ACME), LIQUIDITY)
+    assert arbiter().sources(status) == (status.topic,)
 
 
 def test_what_no_feed_takes_is_unknown():

@@ -22,6 +22,7 @@ from bridge.model import (
     TopicKind,
     Trade,
     UnixNanos,
+    Want,
 )
 from bridge.tape import TapeEvent, generate
 from bridge.upstream.feed import FeedTools
@@ -161,7 +162,7 @@ async def test_without_an_account_the_tapes_orders_are_left_out(autojump_clock):
         assert house.of(OrderUpdate) == []
 
 
-def test_what_the_tape_holds_is_what_it_serves(autojump_clock):
+def test_a_tape_serves_what_it_holds_and_what_can_be_made_of_that(autojump_clock):
     book = Topic(TopicKind.BOOK, InstrumentId("AAPL"))
     interest = FakeInterest.__new__(FakeInterest)
     tools = FeedTools(publish=lambda _: None, interest=interest, clock=lambda: UnixNanos(0), random=Random(1))
@@ -177,11 +178,16 @@ def test_what_the_tape_holds_is_what_it_serves(autojump_clock):
 
     assert served("trade:AAPL") == ["trade:AAPL"]
     assert served("book.5:AAPL") == ["book.5:AAPL"]
-    assert served("all:AAPL") == ["book:AAPL", "trade:AAPL"]
+    assert served("all:AAPL") == ["quote:AAPL", "book:AAPL", "trade:AAPL"]
+    assert served("bar.5m:AAPL") == ["bar.5m:AAPL"]
+    assert feed.sources(Want(Topic.parse("bar.5m:AAPL"), NAME)) == (TRADES,)
+    assert feed.sources(Want(book, NAME)) == (book,)
     assert served("order", [ACCOUNT]) == ["order"]
     assert served("status") == ["status"]
     assert refused("order", [AccountId("tape/other")]) is Code.FORBIDDEN
-    assert refused("quote:AAPL") is Code.UNSUPPORTED_TOPIC
+    assert refused("quote:TSLA") is Code.UNKNOWN_INSTRUMENT
+    feed = TapeFeed(NAME, ListTape(topics=(book,)), tools)
+    assert refused("bar.5m:AAPL") is Code.UNSUPPORTED_TOPIC
     assert refused("trade:TSLA") is Code.UNKNOWN_INSTRUMENT
 
 

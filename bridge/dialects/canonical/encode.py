@@ -128,6 +128,8 @@ def _quote(event: Quote) -> tuple[str, str]:
             parts.append(f"{key}{value}")
     if event.conflated:
         parts.append(',"conflated":true')
+    if event.derived:
+        parts.append(',"derived":true')
     return "quote", "".join(parts)
 
 

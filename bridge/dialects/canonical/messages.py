@@ -69,6 +69,7 @@ class QuoteMessage(Said, frozen=True, kw_only=True, tag="quote"):
     session: str | None = None
     delay_seconds: int | None = None
     extra: dict[str, msgspec.Raw] | None = None
+    derived: bool = False
 
     def event(self, common: Common) -> QuotePatch:
         """Return a patch that replaces the whole quote."""
@@ -77,7 +78,7 @@ class QuoteMessage(Said, frozen=True, kw_only=True, tag="quote"):
             value = getattr(self, name)
             if value is not None:
                 fields[name] = _QUOTE_READERS.get(name, exact)(value)
-        return QuotePatch(**common, full=True, extra=self.extra or {}, **fields)
+        return QuotePatch(**common, full=True, extra=self.extra or {}, derived=self.derived, **fields)
 
 
 _QUOTE_READERS: Mapping[str, Callable[[Any], object]] = {"last_time": unix_nanos, "session": str, "delay_seconds": int}

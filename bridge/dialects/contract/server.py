@@ -1,8 +1,7 @@
 """The half of a dialect in which we answer as the party: its endpoints, its clients' requests, and what we say to them.
 
-A connection owns one `Conversation`; all connections of a transport share one `Encoder`, so that bytes are made once. The
-conversation's whole vocabulary toward the transport is `Action`; the transport asks admission and the hub, and tells the
-outcome back to the conversation, which spells it.
+A connection owns one `Conversation`; all connections of a transport share one `Encoder`, so that bytes are made once. A
+conversation speaks to its transport in `Action`s, is told what became of them by admission and the hub, and spells that.
 """
 
 import enum
@@ -11,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from bridge.model import Code, Goaway, LogEvent, Problem, Stream, Topic, UnixNanos
+from bridge.model import Bar, Code, Goaway, LogEvent, Problem, Stream, Topic, UnixNanos
 
 
 class EndpointKind(enum.StrEnum):
@@ -102,6 +101,7 @@ class Subscribe(msgspec.Struct, frozen=True, kw_only=True):
         max_rate: events per second of each topic of state, within the bounds of `Wishes`; 0 = no limit; None = as before.
         orders: also the orders of the accounts that the caller holds, for parties that send them unasked: never refused (who
             holds none gets none), counted as nothing. `topics` may then be empty.
+        history: how many bars of the past the answer tells; 0 = none. `past`: these, oldest first, filled in for `subscribed`.
     """
 
     topics: tuple[Topic, ...]
@@ -111,6 +111,8 @@ class Subscribe(msgspec.Struct, frozen=True, kw_only=True):
     conflate: bool | None = None
     max_rate: float | None = None
     orders: bool = False
+    history: int = 0
+    past: tuple[Bar, ...] = ()
 
 
 class Unsubscribe(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,10 +212,9 @@ class StateAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mint(msgspec.Struct, frozen=True, kw_only=True):
-    """What a `MINT` request wants: a token for an API key. Its text hides the key.
+    """What a `MINT` request wants: a token for `api_key`, the credential that the client showed. Its text hides the key.
 
     Attributes:
-        api_key: the credential the client showed.
         ttl_seconds: how long a token it asked for; None = the default.
     """
 

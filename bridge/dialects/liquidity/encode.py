@@ -50,7 +50,18 @@ NOT_IN_REST = frozenset({"bid", "ask"})
 
 _NO_WORD = "the vendor has no word for it"
 _QUOTE_LOSSES = dict.fromkeys(
-    ("bid_size", "ask_size", "last_size", "last_time", "session", "delay_seconds", "extra", "conflated"), _NO_WORD
+    (
+        "bid_size",
+        "ask_size",
+        "last_size",
+        "last_time",
+        "session",
+        "delay_seconds",
+        "extra",
+        "conflated",
+        "derived",
+    ),
+    _NO_WORD,
 )
 _BOOK_LOSSES = {"depth": "the client knows what it asked for", "sequence": _NO_WORD}
 _DELTA_LOSSES = {**_BOOK_LOSSES, "prev_sequence": _NO_WORD}

@@ -22,9 +22,10 @@ from bridge.dialects.contract import (
     Transport,
     Unsubscribe,
 )
-from bridge.dialects.tradingview.encode import error, event_id, seconds
+from bridge.dialects.tradingview.encode import error, event_id, seconds, spell_history
 from bridge.dialects.tradingview.messages import ClientMessage, spell
 from bridge.dialects.tradingview.requests import (
+    BARS_PER_QUESTION,
     SUBSCRIPTIONS_PER_CONNECTION,
     SYMBOLS_PER_GROUP,
     read_client,
@@ -109,7 +110,8 @@ class TradingViewConversation:
         match message.action:
             case "subscribe":
                 topic = self._topic(message.symbol, read_timeframe(message.timeframe))
-                return self._subscribe(message.id, CANDLES, (topic,))
+                history = min(max(0, message.range or 0), BARS_PER_QUESTION)
+                return self._subscribe(message.id, CANDLES, (topic,), history)
             case "subscribe_quote" | "subscribe_quote_fast":
                 return self._subscribe(message.id, QUOTES, self._quotes(message.symbols or message.symbol))
             case "unsubscribe" | "unsubscribe_quote":
@@ -121,7 +123,7 @@ class TradingViewConversation:
             case _:
                 raise Refusal(Code.BAD_REQUEST, f"there is no action {message.action[:40]!r}")
 
-    def _subscribe(self, id_: str | None, type_: str, topics: tuple[Topic, ...]) -> Sequence[Action]:
+    def _subscribe(self, id_: str | None, type_: str, topics: tuple[Topic, ...], history: int = 0) -> Sequence[Action]:
         if id_ is None:
             self._made += 1
             id_ = f"{type_}_{self._made}"
@@ -131,7 +133,7 @@ class TradingViewConversation:
         if held is None and len(self._held) >= SUBSCRIPTIONS_PER_CONNECTION:
             message = f"Maximum {SUBSCRIPTIONS_PER_CONNECTION} subscriptions per connection"
             raise Refusal(Code.TOO_MANY_SUBSCRIPTIONS, message)
-        return (Subscribe(topics=topics, ref=id_, answer=wanted),)
+        return (Subscribe(topics=topics, ref=id_, answer=wanted, history=history),)
 
     def _unsubscribe(self, id_: str | None, type_: str) -> Sequence[Action]:
         """Drop one subscription, or all of a type; a topic that another subscription holds stays."""
@@ -199,7 +201,7 @@ class TradingViewConversation:
         cursor: str,
         now: UnixNanos,
     ) -> Sequence[Message]:
-        """Return `subscribed` or `quote_subscribed`, with the id to unsubscribe by. No `history`: the hub has none to tell."""
+        """Return `subscribed`, and `history` if a range was asked for, or `quote_subscribed`; with the id to unsubscribe by."""
         held = action.answer
         if not isinstance(held, Held):
             return ()
@@ -209,7 +211,9 @@ class TradingViewConversation:
             return (Message(spell("quote_subscribed", id=held.id, symbols=symbols, timestamp=seconds(now))),)
         timeframe = TIMEFRAMES[held.topics[0].interval or Interval.M5]
         told = spell("subscribed", id=held.id, symbol=symbols[0], timeframe=timeframe, timestamp=seconds(now))
-        return (Message(told),)
+        if not action.history:
+            return (Message(told),)
+        return (Message(told), Message(spell_history(held.id, symbols[0], action.past, now)))
 
     def unsubscribed(
         self,

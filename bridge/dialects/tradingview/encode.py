@@ -39,6 +39,7 @@ _QUOTE_LOSSES = {
     "last_time": _WHOLE_SECONDS,
     "last_size": _NO_WORD,
     "conflated": _NO_WORD,
+    "derived": _NO_WORD,
 }
 _BAR_LOSSES = {
     "ts_event": _WHOLE_SECONDS,
@@ -174,12 +175,20 @@ def _sse_bar(bar: Bar, symbol: str) -> bytes:
 
 def _websocket_bar(bar: Bar, symbol: str) -> bytes:
     """A candle; its subscription's id tells the interval, and is the one that our own client half subscribes under."""
-    data: Fields = {} if bar.ts_open is None else {"time": bar.ts_open // SECONDS}
-    data |= {"open": number(bar.open), "close": number(bar.close), "max": number(bar.high), "min": number(bar.low)}
-    if bar.volume is not None:
-        data["volume"] = number(bar.volume)
     id_ = bar_id(Interval(bar.interval), symbol)
-    return spell("update", subscriptionId=id_, symbol=symbol, data=data, timestamp=seconds(bar.ts_event))
+    return spell("update", subscriptionId=id_, symbol=symbol, data=_candle(bar), timestamp=seconds(bar.ts_event))
+
+
+def spell_history(id_: str, symbol: str, bars: Sequence[Bar], now: UnixNanos) -> bytes:
+    """Spell the candles of the past that a subscribe asked for; newest first, as everywhere in this API (VENDORS §1.4)."""
+    periods = [_candle(bar) for bar in reversed(bars)]
+    return spell("history", id=id_, symbol=symbol, periods=periods, timestamp=seconds(now))
+
+
+def _candle(bar: Bar) -> Fields:
+    candle: Fields = {} if bar.ts_open is None else {"time": bar.ts_open // SECONDS}
+    candle |= {"open": number(bar.open), "close": number(bar.close), "max": number(bar.high), "min": number(bar.low)}
+    return candle if bar.volume is None else {**candle, "volume": number(bar.volume)}
 
 
 def spell_token(

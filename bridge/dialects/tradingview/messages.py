@@ -239,6 +239,7 @@ class ClientMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         symbol: of `subscribe` and `subscribe_quote_fast`.
         symbols: of `subscribe_quote`, at most 10.
         timeframe: of `subscribe`.
+        range: of `subscribe`: how many candles of the past.
         fields: of `subscribe_quote`: `all` or names.
     """
 
@@ -247,4 +248,5 @@ class ClientMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     symbol: str | None = None
     symbols: tuple[str, ...] | str | None = None
     timeframe: str | int | None = None
+    range: int | None = None
     fields: tuple[str, ...] | str | None = None

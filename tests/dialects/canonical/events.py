@@ -66,6 +66,7 @@ quotes = st.builds(
     **{name: st.none() | _special.get(name, numbers) for name in QUOTE_FIELDS},
     extra=st.none() | st.dictionaries(words, _raws, max_size=3),
     conflated=st.booleans(),
+    derived=st.booleans(),
 )
 trades = st.builds(
     Trade,

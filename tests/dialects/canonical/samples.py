@@ -278,6 +278,12 @@ SAID = (
         QUOTE_TEXT + b',"conflated":true}',
         "quote:NASDAQ:AAPL",
     ),
+    *said(
+        "a derived quote",
+        msgspec.structs.replace(QUOTE, derived=True),
+        QUOTE_TEXT + b',"derived":true}',
+        "quote:NASDAQ:AAPL",
+    ),
     *said("a trade", TRADE, TRADE_TEXT, "trade:BTC-USD"),
     *said(
         "a possible double",

@@ -79,7 +79,14 @@ TABLE = {
     "quote": (
         LISTED,
         dict.fromkeys(QUOTE_NUMBERS.split(), number)
-        | {"last_time": moment, "session": text, "delay_seconds": count, "conflated": true, "extra": bool},
+        | {
+            "last_time": moment,
+            "session": text,
+            "delay_seconds": count,
+            "conflated": true,
+            "derived": true,
+            "extra": bool,
+        },
     ),
     "trade": (
         LISTED | {"price": number, "size": number},

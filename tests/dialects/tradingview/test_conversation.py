@@ -2,13 +2,18 @@
 
 import json
 from collections.abc import Sequence
+from decimal import Decimal
 
+import msgspec
 import pytest
 
 from bridge.dialects.contract import (
     Action,
+    Asked,
     Endpoint,
     EndpointKind,
+    Frame,
+    Lane,
     Message,
     Refusal,
     Renew,
@@ -20,7 +25,8 @@ from bridge.dialects.contract import (
     Unsubscribe,
 )
 from bridge.dialects.tradingview import DIALECT
-from bridge.model import SECONDS, Code, Goaway, InstrumentId, Problem, Retry, Topic, UnixNanos
+from bridge.dialects.tradingview.encode import spell_history
+from bridge.model import SECONDS, Bar, Code, FeedName, Goaway, InstrumentId, Problem, Retry, Topic, UnixNanos
 
 NOW = UnixNanos(1710807361 * SECONDS + 999)
 SSE = Endpoint(kind=EndpointKind.SSE, path="/sse/stream")
@@ -93,6 +99,50 @@ def test_candles_are_subscribed_under_the_clients_id():
     ]
     assert client.held == []
     assert client.listed == {}
+
+
+def candle(minute: int, close: str, *, final: bool) -> Bar:
+    prices = {name: Decimal(value) for name, value in zip(("open", "high", "low"), ("10", "12.50", "9"), strict=True)}
+    opened = UnixNanos(NOW - NOW % (60 * SECONDS) + minute * 60 * SECONDS)
+    about = {"instrument": InstrumentId("BTC-USD"), "feed": FeedName("f"), "ts_recv": NOW}
+    return Bar(**about, interval="1m", ts_open=opened, **prices, close=Decimal(close), volume=None, is_final=final)
+
+
+def test_a_range_asks_for_so_many_candles_of_the_past_and_they_are_told_newest_first():
+    conversation = DIALECT.conversation(Transport.WEBSOCKET, TABLE)
+    asked = {"action": "subscribe", "id": "p", "symbol": "COINBASE:BTCUSD", "timeframe": "1", "range": 2}
+    (action,) = conversation.receive(json.dumps(asked))
+    assert action.history == 2
+    past = (candle(0, "11.0", final=True), candle(1, "12", final=False))
+    done = msgspec.structs.replace(action, past=past)
+    _, history = [json.loads(one.data) for one in conversation.subscribed(done, action.topics, "e-1", NOW)]
+    first = NOW // SECONDS // 60 * 60
+    figures = {"open": 10, "max": 12.5, "min": 9}
+    assert history == {
+        "type": "history",
+        "id": "p",
+        "symbol": "COINBASE:BTCUSD",
+        "periods": [{"time": first + 60, **figures, "close": 12}, {"time": first, **figures, "close": 11.0}],
+        "timestamp": 1710807361,
+    }
+
+
+@pytest.mark.parametrize(("given", "bars"), [(None, 0), (0, 0), (-5, 0), (10, 10), (100_000, 500)])
+def test_a_range_is_bounded_as_the_vendors_rest_is(given, bars):
+    conversation = DIALECT.conversation(Transport.WEBSOCKET, TABLE)
+    (action,) = conversation.receive(json.dumps({"action": "subscribe", "symbol": "A:B", "range": given}))
+    assert action.history == bars
+
+
+def test_what_the_server_half_tells_of_the_past_the_client_half_reads():
+    past = [candle(minute, str(minute), final=True) for minute in range(3)]
+    said = spell_history("bar.1m:COINBASE:BTCUSD", "COINBASE:BTCUSD", past, NOW)
+    asked = Asked(FeedName("f"), Lane(Transport.WEBSOCKET), TABLE)
+    asked.add([Topic.parse("bar.1m:BTC-USD")])
+    bars = DIALECT.decoder(asked).decode(Frame(data=said, ts_recv=NOW))
+    assert [(bar.ts_open, bar.close, bar.is_final) for bar in bars] == [
+        (one.ts_open, one.close, True if one is not past[-1] else None) for one in past
+    ]
 
 
 def test_quotes_are_subscribed_as_one_subscription():
