@@ -118,13 +118,13 @@ async def run_bridge(config: Config, *, task_status: trio.TaskStatus[Running] = 
     Raises:
         ConfigError: an address, certificate, proxy or token file cannot be used.
     """
+    hub = _hub(config.broker.url, config.limits, lambda want: arbiter.sources(want))  # noqa: PLW0108 - it is made later
     tables = {
         name: SymbolTable(load_dialect(name).spelling, config.aliases(name))
         for name in {feed.dialect for feed in config.feeds.values()}
     }
     listed = {instrument: config.feeds_of(instrument) for instrument in config.instruments}
     entries = [_entry(name, settings, tables[settings.dialect]) for name, settings in config.feeds.items()]
-    hub = _hub(config.broker.url, config.limits, lambda want: arbiter.sources(want))  # noqa: PLW0108 - made of the hub
     lineups = line_up(hub, config)
     arbiter = Arbiter(
         entries,
@@ -171,7 +171,7 @@ async def run_simulator(
     simulation: Simulation, *, task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED
 ) -> None:
     """Run a vendor's simulator: the bridge serving that vendor's dialect from a tape."""
-    hub = _hub("memory:", simulation.limits, lambda want: feed.sources(want))  # noqa: PLW0108 - the feed is made of the hub
+    hub = _hub("memory:", simulation.limits, lambda want: feed.sources(want))  # noqa: PLW0108 - it is made later
     dialect = load_dialect(simulation.dialect)
     symbols = SymbolTable(dialect.spelling, simulation.instruments)
     feed = TapeFeed(
