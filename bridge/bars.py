@@ -12,7 +12,7 @@ from decimal import Context, Decimal
 
 import msgspec
 
-from bridge.model import SECONDS, Bar, Interval, Trade, UnixNanos
+from bridge.model import SECONDS, Bar, FeedName, Interval, Trade, UnixNanos
 
 CLOSE_GRACE_SECONDS = 2
 """How long after an interval's end `close` still waits for its stragglers."""
@@ -103,6 +103,7 @@ class BarBuilder:
                 volume=trade.size if held.volume is None else _EXACT.add(held.volume, trade.size),
                 ts_recv=trade.ts_recv,
                 ts_event=trade.ts_event,
+                source=_source(held, trade),
             )
         self._bar = bar
         return [*closed, bar]
@@ -164,6 +165,7 @@ class BarBuilder:
         return Bar(
             instrument=event.instrument,
             feed=event.feed,
+            source=event.source,
             ts_recv=event.ts_recv,
             ts_event=event.ts_event,
             interval=self.interval.value,
@@ -192,4 +194,10 @@ def _joined(before: Bar, bar: Bar) -> Bar:
         volume=None if before.volume is None or bar.volume is None else _EXACT.add(before.volume, bar.volume),
         ts_recv=bar.ts_recv,
         ts_event=bar.ts_event,
+        source=_source(before, bar),
     )
+
+
+def _source(held: Bar, event: Trade | Bar) -> FeedName | None:
+    """Return which feed of a line-up a bar is made of; None when of several, so that it is the line-up's."""
+    return held.source if held.source == event.source else None

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -243,3 +244,18 @@ def test_recorded_minutes_make_longer_bars_as_plain_grouping_does(interval):
         assert bar.low == min(Decimal(row["low"]) for row in group)
         assert bar.close == Decimal(group[-1]["close"])
         assert bar.volume == sum(Decimal(row["volume"]) for row in group)
+
+
+def test_a_bar_of_one_feeds_trades_names_it_and_one_of_several_feeds_names_none():
+    builder = BarBuilder(Interval.M1)
+
+    def of(source, seconds):
+        told = msgspec.structs.replace(trade(seconds * SECONDS, "1"), source=source)
+        return builder.add_trade(told)[-1].source
+
+    assert [of("a", 0), of("a", 1), of("b", 2), of("b", 3)] == ["a", "a", None, None]
+    assert of("b", 60) == "b"
+    minutes = BarBuilder(Interval.M5)
+    alone = [minute_bar(minute * MINUTE, ("1", "1", "1", "1", "1")) for minute in range(3)]
+    bars = [msgspec.structs.replace(one, source=source) for one, source in zip(alone, "aab", strict=True)]
+    assert [minutes.add_bar(one)[-1].source for one in bars] == ["a", "a", None]

@@ -7,7 +7,7 @@ feeds are; at the end the server drains while feeds and hub still run, and only 
 
 import secrets
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,6 +16,7 @@ from random import SystemRandom
 import msgspec
 import trio
 
+from bridge.app.lining_up import line_up, tapped, with_lineups
 from bridge.app.serving import limits_of, manner_of, served_dialects
 from bridge.broker.loader import open_log
 from bridge.clock import wall_clock
@@ -129,17 +130,24 @@ async def run_bridge(config: Config, *, task_status: trio.TaskStatus[Running] = 
     }
     listed = {instrument: config.feeds_of(instrument) for instrument in config.instruments}
     entries = [_entry(name, settings, tables[settings.dialect]) for name, settings in config.feeds.items()]
-    arbiter = Arbiter(entries, listed, strict=config.strict_instruments, max_unlisted=config.limits.instruments)
+    lineups = line_up(hub, config)
+    arbiter = Arbiter(
+        entries,
+        listed,
+        strict=config.strict_instruments,
+        max_unlisted=config.limits.instruments,
+        line_up=lineups.place,
+    )
     async with AsyncExitStack() as stack:
         feeds: dict[FeedName, Feed] = {}
         for name, settings in config.feeds.items():
             dialect, symbols = load_dialect(settings.dialect), tables[settings.dialect]
-            opening = open_feed(name, settings, dialect, symbols, _tools(hub, name, own_id))
-            feeds[name] = await stack.enter_async_context(opening)
+            tools = tapped(_tools(hub, name, own_id), lineups.tap(name))
+            feeds[name] = await stack.enter_async_context(open_feed(name, settings, dialect, symbols, tools))
         served = served_dialects(config)
         house = _house(hub, feeds, arbiter.resolve, config.listen, config.auth, config.limits, served, listed)
-        house = replace(house, via=partial(_via, own_id, feeds))
-        await _run(hub, feeds, house, task_status)
+        house = with_lineups(replace(house, via=partial(_via, own_id, feeds)), lineups)
+        await _run([hub.run, lineups.run], feeds, house, task_status)
 
 
 def _entry(name: FeedName, settings: FeedSettings, symbols: SymbolTable) -> FeedEntry:
@@ -186,7 +194,8 @@ async def run_simulator(
     listen = ListenSettings(bind=simulation.bind, default_websocket_dialect=simulation.dialect)
     resolve = feed.resolve
     feeds: dict[FeedName, Feed] = {TAPE: feed}
-    await _run(hub, feeds, _house(hub, feeds, resolve, listen, simulation.auth, limits, (served,), {}), task_status)
+    house = _house(hub, feeds, resolve, listen, simulation.auth, limits, (served,), {})
+    await _run([hub.run], feeds, house, task_status)
 
 
 def _vendor_limits(dialect: str) -> dict[str, int | float]:
@@ -242,7 +251,12 @@ def _readiness(feeds: Mapping[FeedName, Feed]) -> Readiness:
     return Readiness(ready=not any(one.wanted and one.status == FeedHealth.DOWN for one in seen), feeds=tuple(seen))
 
 
-async def _run(hub: Hub, feeds: Mapping[FeedName, Feed], house: House, task_status: trio.TaskStatus[Running]) -> None:
+async def _run(
+    keepers: Sequence[Callable[[], Awaitable[None]]],
+    feeds: Mapping[FeedName, Feed],
+    house: House,
+    task_status: trio.TaskStatus[Running],
+) -> None:
     async with trio.open_nursery() as nursery:
         closed = trio.Event()
 
@@ -252,7 +266,8 @@ async def _run(hub: Hub, feeds: Mapping[FeedName, Feed], house: House, task_stat
             nursery.cancel_scope.cancel()
 
         listening = await nursery.start(server)
-        nursery.start_soon(hub.run)
+        for keep in keepers:
+            nursery.start_soon(keep)
         for feed in feeds.values():
             nursery.start_soon(feed.run)
         task_status.started(Running(house=house, feeds=feeds, listening=listening, closed=closed))

@@ -102,6 +102,11 @@ class Assembler:
             return None
         return _snapshot(held, *held.book.cut())
 
+    def held_quote(self, feed: FeedName, instrument: InstrumentId) -> Quote | None:
+        """Return the quote as it stands; None = none or in doubt."""
+        held = self._quotes.get((feed, instrument))
+        return None if held is None else held.quote
+
     def forget_quote(self, feed: FeedName, instrument: InstrumentId) -> None:
         """Trust nothing said of a quote so far."""
         self._quotes.pop((feed, instrument), None)
@@ -126,6 +131,7 @@ class Assembler:
         quote = Quote(
             instrument=patch.instrument,
             feed=patch.feed,
+            source=patch.source,
             ts_recv=patch.ts_recv,
             ts_event=patch.ts_event,
             extra=extra or None,
@@ -176,6 +182,7 @@ class Assembler:
         return BookDelta(
             instrument=event.instrument,
             feed=event.feed,
+            source=event.source,
             ts_recv=event.ts_recv,
             ts_event=event.ts_event,
             bids=bids,
@@ -190,6 +197,7 @@ def _snapshot(held: HeldBook, bids: Levels, asks: Levels) -> BookSnapshot:
     return BookSnapshot(
         instrument=newest.instrument,
         feed=newest.feed,
+        source=newest.source,
         ts_recv=newest.ts_recv,
         ts_event=newest.ts_event,
         bids=bids,

@@ -70,6 +70,7 @@ class Cuts:
         return BookSnapshot(
             instrument=event.instrument,
             feed=event.feed,
+            source=event.source,
             ts_recv=event.ts_recv,
             ts_event=event.ts_event,
             bids=cut.bids,
@@ -90,6 +91,7 @@ class Cuts:
         return BookDelta(
             instrument=event.instrument,
             feed=event.feed,
+            source=event.source,
             ts_recv=event.ts_recv,
             ts_event=event.ts_event,
             bids=changed_bids,

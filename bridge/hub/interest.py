@@ -45,15 +45,21 @@ class FeedInterest:
         self._current: frozenset[Topic] | None = None
         self._seen: frozenset[Topic] = frozenset()
         self._change = trio.Event()
+        self._listeners: list[Callable[[], None]] = []
 
     def __repr__(self) -> str:
         return f"<FeedInterest {self.feed} {len(self._counts)} topics>"
 
-    def wanted(self) -> frozenset[Topic]:
-        """The topics to be subscribed at the vendor now: never `status` or a cut book; `order` with its account."""
+    @property
+    def topics(self) -> frozenset[Topic]:
+        """What `wanted()` returns, for others than the feed that waits for changes."""
         if self._current is None:
             self._current = frozenset(self._counts)
-        self._seen = self._current
+        return self._current
+
+    def wanted(self) -> frozenset[Topic]:
+        """The topics to be subscribed at the vendor now: never `status` or a cut book; `order` with its account."""
+        self._seen = self.topics
         return self._seen
 
     async def changed(self) -> None:
@@ -63,6 +69,10 @@ class FeedInterest:
                 self._change = trio.Event()
             await self._change.wait()
         await trio.lowlevel.checkpoint()
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call this after each change, in the midst of whatever made it."""
+        self._listeners.append(listener)
 
     def begin(self, topic: Topic) -> None:
         """One more active want rests on this upstream topic."""
@@ -83,6 +93,8 @@ class FeedInterest:
     def _turn(self) -> None:
         self._current = None
         self._change.set()
+        for listener in self._listeners:
+            listener()
 
 
 class InterestLedger:

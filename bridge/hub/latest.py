@@ -64,6 +64,7 @@ class Latest:
         return BookSnapshot(
             instrument=event.instrument,
             feed=event.feed,
+            source=event.source,
             ts_recv=event.ts_recv,
             ts_event=event.ts_event,
             bids=bids,

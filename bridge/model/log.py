@@ -47,9 +47,11 @@ class FeedStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How a feed is, said when it changes.
 
     Attributes:
+        feed: whose; of a line-up its name.
         instrument: set when only this instrument is meant.
         reason: one sentence, never a credential; None when all is well.
         since: when this state began.
+        source: the feed that a line-up is on; None where `feed` is the feed.
     """
 
     feed: FeedName
@@ -58,6 +60,7 @@ class FeedStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     instrument: InstrumentId | None = None
     reason: str | None = None
     since: UnixNanos | None = None
+    source: FeedName | None = None
 
 
 class Covered(msgspec.Struct, frozen=True, kw_only=True):

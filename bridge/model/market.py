@@ -38,15 +38,17 @@ class MarketEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         instrument: our id of the thing.
-        feed: who told us.
+        feed: who told us; of an instrument with several feeds the line-up's name, under which all of them stand.
         ts_recv: when we received it.
         ts_event: the vendor's time, or None when it gave none.
+        source: which feed of a line-up told us; None where `feed` itself did.
     """
 
     instrument: InstrumentId
     feed: FeedName
     ts_recv: UnixNanos
     ts_event: UnixNanos | None = None
+    source: FeedName | None = None
 
 
 class Quote(MarketEvent, frozen=True, kw_only=True, gc=False):

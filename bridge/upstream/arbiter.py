@@ -1,7 +1,10 @@
 """Decides which feed serves a topic: listed instruments by their list, unlisted ones by globs and spelling. Plain and at once.
 
-A listed instrument goes to the first of its feeds that has such data, or else to the first that has what it can be made of
-(`derivable`); an unlisted one to the first feed whose globs match and whose dialect accepts the spelling, and to no other.
+A listed instrument goes to those of its feeds that have such data, in order of preference, or else to those that have what it
+can be made of (`derivable`); an unlisted one to the first feed whose globs match and whose dialect accepts the spelling, and to
+no other. Which of several feeds serves at a moment is not decided here: whoever is handed them (`line_up`) names the one to
+want the topic of.
+
 Unlisted ids are remembered only while they are asked for, because a client can make up any number of them.
 """
 
@@ -20,6 +23,10 @@ IDLE_SECONDS = 60.0
 """An unlisted id not asked for during so long gives way to another: twice the default linger."""
 
 _ALL = (TopicKind.QUOTE, TopicKind.BOOK, TopicKind.TRADE)
+
+
+LineUp = Callable[[Topic, Sequence[FeedName]], FeedName]
+"""Names what to want a topic of, of the feeds that have it, the preferred one first."""
 
 
 class FeedEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,9 +58,10 @@ class Arbiter:
         strict: whether only listed instruments are known.
         max_unlisted: how many unlisted ids may be asked for within `IDLE_SECONDS`; 0 = unlimited.
         now: seconds that only rise.
+        line_up: chooses among several feeds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two are options
         self,
         feeds: Sequence[FeedEntry],
         instruments: Mapping[InstrumentId, Sequence[FeedName]],
@@ -61,12 +69,16 @@ class Arbiter:
         strict: bool,
         max_unlisted: int,
         now: Callable[[], float] = trio.current_time,
+        line_up: LineUp = lambda _, feeds: feeds[0],
     ) -> None:
         self._feeds = {feed.name: feed for feed in feeds}
         self._listed = {instrument: [self._feeds[name] for name in names] for instrument, names in instruments.items()}
         self._strict = strict
         self._max_unlisted = max_unlisted
         self._now = now
+        self._line_up = line_up
+        self._first: dict[FeedName, FeedEntry] = {}
+        """The preferred feed of each line-up."""
         self._asked: dict[InstrumentId, float] = {}
 
     def resolve(self, topic: Topic, accounts: Sequence[AccountId]) -> tuple[Want, ...]:
@@ -90,15 +102,28 @@ class Arbiter:
         for able in (_has, _can_serve):
             for feed in feeds:
                 if any(able(feed, part) for part in parts):
-                    return tuple(Want(part, feed.name) for part in parts if _can_serve(feed, part))
+                    return tuple(self._want(part, feed, feeds) for part in parts if _can_serve(feed, part))
         names = " and ".join(f"{feed.name} over {feed.transport}" for feed in feeds)
         raise Refusal(Code.UNSUPPORTED_TOPIC, f"{names} has no {topic.kind} of {topic.instrument}", topic=str(topic))
 
     def sources(self, want: Want) -> tuple[Topic, ...]:
         """Return what to ask a want's feed for; more than the thing itself, or something else, where it has to be derived."""
-        feed = self._feeds.get(want.feed)
+        feed = self._feeds.get(want.feed) or self._first.get(want.feed)
         found = () if feed is None or want.topic.instrument is None else sources_of(want.topic, partial(_has, feed))
         return found or (want.upstream,)
+
+    def _want(self, part: Topic, first: FeedEntry, feeds: Sequence[FeedEntry]) -> Want:
+        """Return what to want of a topic that `first` can serve: of it alone, unless others serve it from just the same."""
+        sources = sources_of(part, partial(_has, first))
+        having = [[feed for feed in feeds if _has(feed, source)] for source in sources]
+        able = having[0]
+        alike = all(sources_of(part, partial(_has, feed)) == sources for feed in able)
+        if able[0] is not first or not alike or any(others != able for others in having):
+            return Want(part, first.name)
+        names = [feed.name for feed in able]
+        (name,) = {self._line_up(source, names) for source in sources}
+        self._first[name] = first
+        return Want(part, name)
 
     def _orders(self, topic: Topic, accounts: Sequence[AccountId]) -> tuple[Want, ...]:
         wants = tuple(

@@ -38,6 +38,7 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         max_connections: instead of the vendor's own number.
         book_depth: levels a side asked of the vendor; None = its default.
         proxy: `http://[user:password@]host:port`, an HTTP CONNECT proxy.
+        settle_seconds: how long it must have been live before instruments that prefer it come back to it from another feed.
         connect_to: `ip:port` to connect to instead of what the URL's name resolves to; TLS still checks the URL's name.
     """
 
@@ -59,6 +60,7 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     account: str | None = None
     max_connections: int | None = None
     book_depth: int | None = None
+    settle_seconds: float = 30
     proxy: str | None = None
     connect_to: str | None = None
     ca_file: str | None = None

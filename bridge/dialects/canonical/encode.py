@@ -31,7 +31,11 @@ from bridge.model import (
     rfc3339,
 )
 
-_RECEIPT = {"ts_recv": "the reader stamps its own", "feed": "the reader names it as its configuration does"}
+_RECEIPT = {
+    "ts_recv": "the reader stamps its own",
+    "feed": "the reader names it as its configuration does",
+    "source": "a client is told one feed: the one that told us",
+}
 _QUOTE = {
     **_RECEIPT,
     "changed": "a quote is always said whole",
@@ -99,7 +103,7 @@ def _source(instrument: str, feed: str) -> str:
 
 
 def _head(event: Quote | Trade | BookSnapshot | BookDelta | Bar | OrderUpdate) -> str:
-    source = _source(event.instrument, event.feed)
+    source = _source(event.instrument, event.source or event.feed)
     if event.ts_event is None:
         return f'{source},"ts_recv":"{rfc3339(event.ts_recv)}"'
     return f'{source},"ts_event":"{rfc3339(event.ts_event)}","ts_recv":"{rfc3339(event.ts_recv)}"'
@@ -200,7 +204,7 @@ def _feed_status(event: FeedStatus) -> tuple[str, str]:
     received = f'"ts_recv":"{rfc3339(event.ts_recv)}"'
     return (
         "feed_status",
-        f',"feed":{_quoted(event.feed)}{instrument},{received},"status":"{event.status.value}"{reason}{since}',
+        f',"feed":{_quoted(event.source or event.feed)}{instrument},{received},"status":"{event.status.value}"{reason}{since}',
     )
 
 

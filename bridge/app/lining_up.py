@@ -1,0 +1,45 @@
+"""Puts the line-ups between feeds, hub and endpoints: for the instruments that name several feeds, or could."""
+
+from collections.abc import Awaitable
+from dataclasses import replace
+
+import msgspec
+
+from bridge.clock import wall_clock
+from bridge.config import Config
+from bridge.dialects.contract import Answer, Question
+from bridge.downstream.contract import House, Readiness
+from bridge.hub.hub import Hub
+from bridge.hub.lineups import Lineups
+from bridge.hub.tap import Tap
+from bridge.model import FeedHealth, FeedName
+from bridge.upstream.feed import FeedTools
+
+
+def line_up(hub: Hub, config: Config) -> Lineups:
+    """Return the line-ups of a bridge, with a tap for every feed that shares an instrument with another."""
+    listed = [config.feeds_of(instrument) for instrument in config.instruments]
+    shared = dict.fromkeys(name for names in listed if len(names) > 1 for name in names)
+    return Lineups(hub, wall_clock, {name: config.feeds[name].settle_seconds for name in shared})
+
+
+def tapped(tools: FeedTools, tap: Tap | None) -> FeedTools:
+    """Return what a feed is handed: of one in a line-up, the tap's instead of the hub's."""
+    return tools if tap is None else msgspec.structs.replace(tools, publish=tap.publish, interest=tap)
+
+
+def with_lineups(house: House, lineups: Lineups) -> House:
+    """Return a house that asks the feed that serves, and that is ready while another serves for one that is down."""
+
+    def ask(name: FeedName, question: Question, deadline_seconds: float) -> Awaitable[Answer]:
+        return house.ask(lineups.serving(name), question, deadline_seconds)
+
+    return replace(house, ask=ask, readiness=lambda: _spared(house.readiness(), lineups))
+
+
+def _spared(readiness: Readiness, lineups: Lineups) -> Readiness:
+    feeds = tuple(
+        one if lineups.tap(one.feed) is None else msgspec.structs.replace(one, wanted=lineups.needs(one.feed))
+        for one in readiness.feeds
+    )
+    return Readiness(ready=not any(one.wanted and one.status == FeedHealth.DOWN for one in feeds), feeds=feeds)
