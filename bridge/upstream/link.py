@@ -76,6 +76,7 @@ class Link:
         self.end: BridgeError | None = None
         self.credential: Credential | None = None
         self.bookmark: Bookmark | None = None
+        self._cursor: str | None = None
         self._tools = tools
         self._hear = hear
         self._outbox: deque[Say] = deque()
@@ -150,7 +151,7 @@ class Link:
                 for task in (self._read, self._listen, self._write, self._ping, self._watch):
                     nursery.start_soon(self._guarded, lambda task=task: task(connection))
         finally:
-            self._mark(connection.last_event_id or self.session.cursor)
+            self._mark(self._cursor or self.session.cursor)
             await connection.aclose()
 
     async def _guarded(self, task: Callable[[], Awaitable[None]]) -> None:
@@ -182,8 +183,11 @@ class Link:
                 continue
             if frame is None:
                 continue
+            if self.end is not None:
+                return  # nobody hears it, so it must not count as received
             self._frames += 1
             self._last_frame_at = frame.ts_recv
+            self._cursor = connection.last_event_id
             self._act(self.session.receive(frame))
 
     async def _listen(self, connection: Connection) -> None:

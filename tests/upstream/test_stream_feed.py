@@ -9,7 +9,9 @@ import trio
 from bridge.dialects.contract import (
     Credential,
     CredentialEnding,
+    Frame,
     Health,
+    Heartbeat,
     Missed,
     Ready,
     Refused,
@@ -610,6 +612,7 @@ async def test_a_break_that_the_vendor_makes_good_is_covered_again_as_if_it_had_
     async with running(House(vendor, A)) as house:
         await trio.sleep(1)
         vendor.connections[0].last_event_id = "17"
+        vendor.say(trade(A, 1))
         vendor.connections[0].lose()
         vendor.confirms = False
         house.interest.set(A, B)
@@ -659,3 +662,21 @@ async def test_what_was_told_of_the_other_bridges_feeds_ends_with_the_connection
         await trio.sleep(10)
         assert house.health()[-3:] == [FeedHealth.DOWN, FeedHealth.CONNECTING, FeedHealth.LIVE]
         assert house.covered() == {A}
+
+
+async def test_what_came_after_the_end_and_was_not_heard_does_not_move_the_bookmark(autojump_clock):
+    vendor = FakeVendor(Transport.SSE, usable_event_ids=True)
+    async with running(House(vendor, A)) as house:
+        await trio.sleep(1)
+        connection = vendor.connections[0]
+        coming = iter([("17", VendorError("bye", "over", fatal=True)), ("18", trade(A, 1)), ("19", trade(A, 2))])
+
+        async def receive_what_was_parsed_already():
+            connection.last_event_id, word = next(coming)
+            return Frame(data=vendor.keep([word]), ts_recv=now())
+
+        connection.receive = receive_what_was_parsed_already
+        vendor.say(Heartbeat())
+        await trio.sleep(10)
+        assert house.trades() == []
+        assert vendor.event_ids == [None, "17"]
