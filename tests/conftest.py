@@ -1,12 +1,16 @@
-"""What every test has: the process as it was at the start, and the vendors' own pages where they are."""
+"""What every test has: the process as it was at the start, the vendors' own pages where they are; nothing fails by time."""
 
 import os
 from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from tests.support.data import ROOT, absent
+
+settings.register_profile("feedbridge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("feedbridge")
 
 
 @pytest.fixture(autouse=True)

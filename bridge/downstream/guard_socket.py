@@ -74,6 +74,8 @@ class SharedSocket(trio.abc.HalfCloseableStream):
         if not self.rest:
             await trio.lowlevel.checkpoint()
             return
+        if self._file == CLOSED:  # Trio would wait for a file without a number
+            raise trio.ClosedResourceError
         await trio.lowlevel.wait_writable(self.socket)
         rest, self.rest = self.rest, b""
         self.send_now(rest)  # type: ignore[arg-type]  # os.write takes any buffer

@@ -75,6 +75,15 @@ async def test_after_the_end_nothing_is_written_to_whoever_gets_the_sockets_numb
             os.close(one)
 
 
+async def test_what_is_left_over_at_the_end_cannot_be_sent_any_more(pair):
+    shared, _peer = pair
+    shared.send_now(bytes(5_000_000))
+    shared.close()
+    for _ in range(2):
+        with pytest.raises(trio.ClosedResourceError):
+            await shared.send_some()
+
+
 async def test_a_peer_that_is_gone_is_told_as_such(pair):
     shared, peer = pair
     await peer.aclose()
