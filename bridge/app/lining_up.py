@@ -1,6 +1,6 @@
 """Puts the line-ups between feeds, hub and endpoints: for the instruments that name several feeds, or could."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from dataclasses import replace
 
 import msgspec
@@ -34,7 +34,10 @@ def with_lineups(house: House, lineups: Lineups) -> House:
     def ask(name: FeedName, question: Question, deadline_seconds: float) -> Awaitable[Answer]:
         return house.ask(lineups.serving(name), question, deadline_seconds)
 
-    return replace(house, ask=ask, readiness=lambda: _spared(house.readiness(), lineups))
+    def via(names: Iterable[FeedName]) -> tuple[str, ...]:
+        return house.via(feed for name in names for feed in lineups.behind(name))
+
+    return replace(house, ask=ask, via=via, readiness=lambda: _spared(house.readiness(), lineups))
 
 
 def _spared(readiness: Readiness, lineups: Lineups) -> Readiness:

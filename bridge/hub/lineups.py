@@ -98,6 +98,10 @@ class Lineups:
         """Return the feed that serves for what a want names: of a line-up the one it is on, else the feed itself."""
         return next((lineup.on for lineup in self._lineups.values() if lineup.name == feed), feed)
 
+    def behind(self, feed: FeedName) -> tuple[FeedName, ...]:
+        """Return the feeds of a line-up, or one that is none."""
+        return next((lineup.feeds for lineup in self._lineups.values() if lineup.name == feed), (feed,))
+
     def needs(self, feed: FeedName) -> bool:
         """Whether clients miss something while a feed is down: something wanted is served by it and by no other."""
         wants = bool(self._hub.interest(feed).topics)

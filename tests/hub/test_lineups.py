@@ -476,3 +476,9 @@ async def test_a_topic_that_was_one_feeds_alone_goes_on_when_it_is_lined_up(stag
     stage.uncover(A, topic)
     assert stage.hub.state(Want(topic, A)) is None
     assert stage.hub.state(Want(topic, BOTH)) is None
+
+
+async def test_behind_a_line_up_are_its_feeds_and_behind_a_feed_is_itself(autojump_clock):
+    lineups = Stage().lineups
+    assert lineups.behind(BOTH) == (A, B)
+    assert lineups.behind(A) == (A,)

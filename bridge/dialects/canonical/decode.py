@@ -131,12 +131,19 @@ class CanonicalDecoder:
         except MALFORMED as error:
             raise malformed(error, frame.data) from error
 
-    def _market(self, message: MarketMessage, frame: Frame) -> Sequence[UpstreamEvent]:
+    def _market(self, message: MarketMessage, frame: Frame) -> Sequence[UpstreamEvent | Signal]:
         instrument = self._asked.instrument(message.instrument)
         if instrument is None or not self._wanted(message, instrument):
             return ()
+        event = message.event(_common(message, instrument, self._asked.feed, frame.ts_recv))
+        before = self._sources.get(instrument, message.feed)
         self._sources[instrument] = message.feed
-        return (message.event(_common(message, instrument, self._asked.feed, frame.ts_recv)),)
+        if before == message.feed:
+            return (event,)
+        return (
+            self._overall(()),
+            event,
+        )  # another feed serves it there now: what is wrong with the old one is nothing to us
 
     def _wanted(self, message: MarketMessage, instrument: InstrumentId) -> bool:
         match message:

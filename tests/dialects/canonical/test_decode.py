@@ -196,6 +196,17 @@ def test_of_several_feeds_the_worst_that_may_serve_us_counts():
     assert health.status is FeedHealth.CONNECTING, "both come from x"
 
 
+def test_when_another_feed_of_the_other_bridge_serves_what_is_wrong_with_the_old_one_counts_no_more():
+    reader = decoder("trade:BTC-USD")
+    hear(reader, TRADE)
+    (health,) = hear(reader, STATUS % ("x", "down"))
+    assert health.status is FeedHealth.DOWN
+    told, trade = hear(reader, TRADE.replace('"x"', '"z"'))
+    assert told == WELL
+    assert trade.instrument == "BTC-USD"
+    assert len(hear(reader, TRADE.replace('"x"', '"z"'))) == 1
+
+
 def test_news_of_a_single_instrument_and_words_of_a_newer_bridge_change_nothing():
     assert read(STATUS[:-1] % ("x", "down") + ',"instrument":"A"}', "quote:A") == [Heartbeat()]
     assert read(STATUS % ("x", "dreaming"), "quote:A") == [Heartbeat()]
