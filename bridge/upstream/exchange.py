@@ -17,12 +17,10 @@ from bridge.upstream.answer import CLOSE_SECONDS
 from bridge.upstream.body import Body
 from bridge.upstream.faults import FOREIGN, lost
 from bridge.upstream.http import CONNECT_SECONDS, peer_of
+from bridge.upstream.prompt import READ_BYTES
 from bridge.upstream.refusals import Head
 from bridge.upstream.route import Route, host_header
 from bridge.upstream.tunnel import open_stream
-
-READ_BYTES = 16_384
-"""As much as is taken at once: some hundred events, which are all published before anything else has its turn."""
 
 Headers = Iterable[tuple[str, str]]
 
