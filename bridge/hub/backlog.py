@@ -23,9 +23,6 @@ from bridge.hub.policy import Policy, Rule, concerns
 from bridge.hub.runs import Books, Run
 from bridge.model import Bar, Topic, Trade, UnixNanos, Want
 
-BOUNDED_SHARE = 7 / 8
-"""Of the bound, for what may be declared missing: the rest is for orders and gaps, which may not."""
-
 Cost = Callable[[Sequence[Publication]], int]
 
 _HOLE = "hole"

@@ -10,7 +10,7 @@ from contextlib import suppress
 import httpx2
 import trio
 
-from bridge.errors import TransportLost
+from bridge.upstream.body import Body
 from bridge.upstream.faults import FOREIGN, lost
 from bridge.upstream.refusals import Head
 
@@ -18,7 +18,7 @@ CLOSE_SECONDS = 1.0
 """For an orderly end of a connection; then it is closed as it is."""
 
 
-class Answer:
+class Answer(Body):
     """An answer's head, and its body chunk by chunk. One task reads; any may close.
 
     Attributes:
@@ -50,19 +50,6 @@ class Answer:
             raise lost(self._peer, error) from error
         finally:
             self._reading = False
-
-    async def read(self, max_bytes: int) -> bytes:
-        """Return the whole body; the caller sets the deadline.
-
-        Raises:
-            TransportLost: the connection broke, or the body passes the bound.
-        """
-        body = bytearray()
-        while (chunk := await self.next_chunk()) is not None:
-            body += chunk
-            if len(body) > max_bytes:
-                raise TransportLost(f"{self._peer}: an answer of more than {max_bytes} bytes")
-        return bytes(body)
 
     async def aclose(self) -> None:
         """Close, read or not: never raises, waits at most `CLOSE_SECONDS`, safe to repeat, also under cancellation."""

@@ -14,19 +14,18 @@ import trio
 from bridge.dialects.contract import HttpRequest
 from bridge.errors import TransportLost
 from bridge.upstream.answer import CLOSE_SECONDS
+from bridge.upstream.body import Body
 from bridge.upstream.faults import FOREIGN, lost
 from bridge.upstream.http import CONNECT_SECONDS, peer_of
+from bridge.upstream.prompt import READ_BYTES
 from bridge.upstream.refusals import Head
 from bridge.upstream.route import Route, host_header
 from bridge.upstream.tunnel import open_stream
 
-READ_BYTES = 16_384
-"""As much as is taken at once: some hundred events, which are all published before anything else has its turn."""
-
 Headers = Iterable[tuple[str, str]]
 
 
-class Exchange:
+class Exchange(Body):
     """A request that was sent, and its answer. One task reads; any may close.
 
     Attributes:
@@ -80,19 +79,6 @@ class Exchange:
         """
         event = await self._next()
         return bytes(event.data) if isinstance(event, h11.Data) else None
-
-    async def read(self, max_bytes: int) -> bytes:
-        """Return the whole body; the caller sets the deadline.
-
-        Raises:
-            TransportLost: the connection broke, or the body passes the bound.
-        """
-        body = bytearray()
-        while (chunk := await self.next_chunk()) is not None:
-            body += chunk
-            if len(body) > max_bytes:
-                raise TransportLost(f"{self._peer}: an answer of more than {max_bytes} bytes")
-        return bytes(body)
 
     async def aclose(self) -> None:
         """Close: never raises, waits at most `CLOSE_SECONDS`, safe to repeat, also under cancellation."""

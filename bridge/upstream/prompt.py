@@ -10,7 +10,7 @@ import os
 import trio
 
 READ_BYTES = 16_384
-"""At once, where nothing is said: as much as Trio's own TLS asks for."""
+"""At once: some hundred events, which are all published before anything else has its turn; as much as Trio's own TLS asks for."""
 
 
 class PromptStream(trio.abc.HalfCloseableStream):

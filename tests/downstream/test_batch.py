@@ -1,6 +1,6 @@
 import pytest
 
-from bridge.downstream.batch import SLICE_BYTES, Batcher
+from bridge.downstream.batch import SLICE_BYTES, SLICE_PUBLICATIONS, Batcher
 from bridge.downstream.outlet import as_it_is
 from bridge.hub.contract import Publication
 from bridge.model import Topic, TopicRefused
@@ -60,6 +60,19 @@ def test_a_backlog_is_cut_into_slices_that_together_are_all_of_it():
         left = left[batch.used :]
     assert said == b"".join(b"%d" % (offset % 10) * size for offset in range(1, 31))
     assert max(slices) < SLICE_BYTES + size
+
+
+def test_of_a_long_backlog_no_more_is_looked_at_than_a_slice_may_hold():
+    one = batcher()
+    left = publications(*range(1, 2 * SLICE_PUBLICATIONS + 51))
+    used, said = [], b""
+    while left:
+        batch = one.join(left)
+        used.append(batch.used)
+        said += batch.data
+        left = left[batch.used :]
+    assert used == [SLICE_PUBLICATIONS, SLICE_PUBLICATIONS, 50]
+    assert said == b"".join(b"<%d>" % offset for offset in range(1, 2 * SLICE_PUBLICATIONS + 51))
 
 
 def test_one_event_larger_than_a_slice_goes_whole():

@@ -4,6 +4,7 @@ h11 takes chunks apart, h2 DATA frames, wsproto WebSocket frames, each as strict
 error, not a skipped line. `Follower.events` is what came, in order.
 """
 
+import abc
 import json
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -101,7 +102,7 @@ async def _served(made: Bench) -> AsyncIterator[tuple[Listening, trio.Nursery]]:
         yield listening, nursery
 
 
-class Follower:
+class Follower(abc.ABC):
     """One client. `opened` is set with its first event, `ended` once its stream has ended in order."""
 
     def __init__(self) -> None:
@@ -116,9 +117,9 @@ class Follower:
         self.events.append(event)
         self.opened.set()
 
+    @abc.abstractmethod
     async def run(self, stream: trio.abc.Stream, topics: str, *headers: tuple[bytes, bytes]) -> None:
         """Ask, and read until the stream has ended."""
-        raise NotImplementedError
 
 
 class SseText:
