@@ -586,7 +586,9 @@ REQUESTED = (
     Requested(
         name="candles, as the vendor's examples ask",
         text=b'{"action":"subscribe","id":"price_btc","symbol":"BINANCE:BTCUSDT","range":100,"type":"HeikinAshi"}',
-        actions=(Subscribe(topics=(BAR_5M,), ref="price_btc", answer=Held("price_btc", "price", (BAR_5M,))),),
+        actions=(
+            Subscribe(topics=(BAR_5M,), ref="price_btc", answer=Held("price_btc", "price", (BAR_5M,)), history=100),
+        ),
     ),
     Requested(
         name="candles no longer",
