@@ -96,6 +96,11 @@ class Lineup:
     def __repr__(self) -> str:
         return f"<Lineup {self.name} on {self.on}>"
 
+    @property
+    def serving(self) -> tuple[FeedName, ...]:
+        """The feeds that serve some topic now."""
+        return (self.on,)
+
     def wanted_of(self, feed: FeedName) -> frozenset[Topic]:
         """What one of the feeds is to be subscribed to: all that is wanted, or nothing."""
         plays = feed in self.feeds and self.feeds.index(feed) <= self.feeds.index(self.on)
@@ -258,5 +263,6 @@ class Lineup:
                 ts_recv=self._tools.clock(),
                 reason=why,
                 since=None if status is None else status.since,
+                via=() if status is None else status.via,
             )
         )

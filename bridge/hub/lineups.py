@@ -99,8 +99,8 @@ class Lineups:
         return next((lineup.on for lineup in self._lineups.values() if lineup.name == feed), feed)
 
     def behind(self, feed: FeedName) -> tuple[FeedName, ...]:
-        """Return the feeds of a line-up, or one that is none."""
-        return next((lineup.feeds for lineup in self._lineups.values() if lineup.name == feed), (feed,))
+        """Return the feeds that serve some of a line-up's topics now, or one that is none."""
+        return next((lineup.serving for lineup in self._lineups.values() if lineup.name == feed), (feed,))
 
     def needs(self, feed: FeedName) -> bool:
         """Whether clients miss something while a feed is down: something wanted is served by it and by no other."""

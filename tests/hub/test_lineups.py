@@ -478,7 +478,12 @@ async def test_a_topic_that_was_one_feeds_alone_goes_on_when_it_is_lined_up(stag
     assert stage.hub.state(Want(topic, BOTH)) is None
 
 
-async def test_behind_a_line_up_are_its_feeds_and_behind_a_feed_is_itself(autojump_clock):
-    lineups = Stage().lineups
-    assert lineups.behind(BOTH) == (A, B)
-    assert lineups.behind(A) == (A,)
+async def test_behind_a_line_up_is_the_feed_that_serves_and_behind_a_feed_is_itself(stage, autojump_clock):
+    client = stage.open()
+    assert stage.lineups.behind(BOTH) == (A,)
+    assert stage.lineups.behind(A) == (A,)
+    stage.lose(A)
+    assert stage.lineups.behind(BOTH) == (B,)
+    way = FeedStatus(feed=B, status=FeedHealth.LIVE, ts_recv=UnixNanos(1), via=("them",))
+    stage.lineups.publish(way)
+    assert told(client, FeedStatus)[-1].via == ("them",)
