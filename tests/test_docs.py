@@ -96,7 +96,14 @@ LOGGED = {
         average_price=ONE,
     ),
     "feed_status": FeedStatus(
-        feed="f", status=FeedHealth.DOWN, ts_recv=TIME, instrument="X", reason="because", since=TIME
+        feed="f",
+        status=FeedHealth.DOWN,
+        ts_recv=TIME,
+        instrument="X",
+        topic=Topic(TopicKind.TRADE, "X"),
+        reason="because",
+        since=TIME,
+        via=("b1",),
     ),
     "gap": Gap(
         feed="f",

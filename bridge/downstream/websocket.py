@@ -189,6 +189,7 @@ class Talk:
             conflate=wishes.conflate or action.conflate,
             max_rate=wishes.max_rate or action.max_rate,
             past=self._past(action, standing, told),
+            via=self._house.via(want.feed for one in standing for want in one.wants),
         )
         self._say(self._conversation.subscribed(done, topics, self._stream.writer.at, self._house.clock()))
         for refusal in refusals:  # of parts of an `all:`

@@ -10,7 +10,18 @@ from typing import Final
 
 from bridge.bars import BarBuilder
 from bridge.book import Book
-from bridge.model import Bar, BookDelta, BookLevel, BookSnapshot, Interval, QuotePatch, Trade, UnixNanos, Want
+from bridge.model import (
+    Bar,
+    BookDelta,
+    BookLevel,
+    BookSnapshot,
+    FeedName,
+    Interval,
+    QuotePatch,
+    Trade,
+    UnixNanos,
+    Want,
+)
 
 PERCENT_DIGITS: Final = Decimal("0.0001")
 """A quotient has no digits of its own; this is finer than any vendor's."""
@@ -30,6 +41,8 @@ class DerivedQuote:
     def __init__(self, want: Want) -> None:
         self._want = want
         self._top: Top | None = None
+        self._told_by: dict[type, FeedName | None] = {}
+        """Which feed of a line-up told the book, and which the trades."""
         self._newest: UnixNanos | None = None
         self._last_time: UnixNanos | None = None
         self._day = BarBuilder(Interval.D1)
@@ -45,6 +58,7 @@ class DerivedQuote:
     def end(self) -> None:
         """Something may be missed from here on, and what was said is not to be trusted."""
         self._top = self._last_time = self._close = self._prev_close = None
+        self._told_by.clear()
         self._day.broken()
 
     def take(self, event: Trade | Bar | BookSnapshot | BookDelta, book: Book | None) -> Sequence[QuotePatch]:
@@ -70,6 +84,7 @@ class DerivedQuote:
         patch = QuotePatch(
             instrument=event.instrument,
             feed=event.feed,
+            source=self._source(Book, event.source),
             ts_recv=event.ts_recv,
             ts_event=self._time(event.ts_event),
             bid=None if bid is None else bid.price,
@@ -91,6 +106,7 @@ class DerivedQuote:
         patch = QuotePatch(
             instrument=trade.instrument,
             feed=trade.feed,
+            source=self._source(Trade, trade.source),
             ts_recv=trade.ts_recv,
             ts_event=self._time(trade.ts_event),
             last=trade.price,
@@ -117,6 +133,11 @@ class DerivedQuote:
             self._prev_close = self._close
         self._close = trade.price
         return days[-1] if days else None
+
+    def _source(self, of: type, feed: FeedName | None) -> FeedName | None:
+        """Note whose a part is; return the feed whose the whole quote is, None when two feeds', so that it is the line-up's."""
+        self._told_by[of] = feed
+        return feed if len(set(self._told_by.values())) == 1 else None
 
     def _time(self, moment: UnixNanos | None) -> UnixNanos | None:
         if moment is not None and (self._newest is None or moment > self._newest):

@@ -131,8 +131,8 @@ class CanonicalConversation:
         self._subscribed = True
         if self._transport is Transport.SSE:
             return ()
-        wishes = {"conflate": action.conflate, "max_rate": _rate(action.max_rate)}
-        return (_ok("subscribe", action.ref, topics=_spelled(topics), cursor=cursor, **wishes),)
+        more = {"conflate": action.conflate, "max_rate": _rate(action.max_rate), "via": action.via or None}
+        return (_ok("subscribe", action.ref, topics=_spelled(topics), cursor=cursor, **more),)
 
     def unsubscribed(
         self,

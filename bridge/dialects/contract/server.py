@@ -95,13 +95,13 @@ class Subscribe(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         topics: canonical, as the client means them; `all:` not yet expanded, scopes not yet filled in.
         after: the cursor to resume from, as text; only in a connection's first; None = fresh.
-        ref: the client's reference, echoed in the answer.
-        answer: whatever the conversation wants back when it spells the outcome.
+        ref: the client's reference, echoed in the answer; `answer`: what the conversation wants back when it spells that.
         conflate: whether state that piles up is to be conflated; None = as before, at first not.
         max_rate: events per second of each topic of state, within the bounds of `Wishes`; 0 = no limit; None = as before.
         orders: also the orders of the accounts that the caller holds, for parties that send them unasked: never refused (who
             holds none gets none), counted as nothing. `topics` may then be empty.
-        history: how many bars of the past the answer tells; 0 = none. `past`: these, oldest first, filled in for `subscribed`.
+        history: how many bars of the past the answer tells; 0 = none. `past`: these, oldest first, filled in for `subscribed`,
+            as is `via`: the ids of the bridges that the events come by, ours first.
     """
 
     topics: tuple[Topic, ...]
@@ -113,6 +113,7 @@ class Subscribe(msgspec.Struct, frozen=True, kw_only=True):
     orders: bool = False
     history: int = 0
     past: tuple[Bar, ...] = ()
+    via: tuple[str, ...] = ()
 
 
 class Unsubscribe(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,8 +151,7 @@ class Message(msgspec.Struct, frozen=True):
     Attributes:
         data: UTF-8 JSON without line breaks; empty together with a `comment`.
         event: the SSE event name; "" = none.
-        id: the SSE id; "" = none.
-        comment: an SSE comment instead of an event; WebSocket leaves it out.
+        id: the SSE id; "" = none. `comment`: an SSE comment instead of an event; WebSocket leaves it out.
     """
 
     data: bytes
