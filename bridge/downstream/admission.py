@@ -1,7 +1,7 @@
 """Who gets in, and how much: the one door before every endpoint.
 
-It only joins `identity`, `tokens`, `entitlement` and `limits`; the rules are there. One signature is checked per connection,
-and again only when a client renews its token.
+It only joins `identity`, `tokens`, `vouching`, `entitlement` and `limits`; the rules are there. One signature is checked per
+connection, and again only when a client renews its token.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,8 @@ from bridge.downstream.identity import shown_token, without_token
 from bridge.downstream.jwks import JwksCache
 from bridge.downstream.limits import LIMIT_OF, Seats, SeatStatistics, effective_limits
 from bridge.downstream.settings import AuthSettings, LimitSettings
-from bridge.downstream.tokens import read_token
+from bridge.downstream.tokens import Foreign, read_token
+from bridge.downstream.vouching import Vouchers
 from bridge.model import Code, Topic
 
 
@@ -26,12 +27,16 @@ class Gate:
         auth: the rules.
         clock: judges tokens' times.
         keys: the identity provider's; None = made from `auth.jwks_url`, if it is set.
+        vouchers: vendors that vouch for tokens which no key of ours made; None = there are none.
     """
 
-    def __init__(self, auth: AuthSettings, clock: Clock, keys: JwksCache | None = None) -> None:
+    def __init__(
+        self, auth: AuthSettings, clock: Clock, keys: JwksCache | None = None, vouchers: Vouchers | None = None
+    ) -> None:
         self._auth = auth
         self._clock = clock
         self._keys = keys or (JwksCache(auth.jwks_url) if auth.jwks_url else None)
+        self._vouchers = vouchers
         self._seats = Seats()
 
     def __repr__(self) -> str:
@@ -48,7 +53,13 @@ class Gate:
         """Say whose a token is; see `contract.Admission`."""
         if self._auth.mode == "none":
             raise Refusal(Code.BAD_REQUEST, "this bridge asks for no tokens; there is nothing to renew")
-        return await read_token(self._auth, token, self._keys.key if self._keys else None, self._clock())
+        try:
+            return await read_token(self._auth, token, self._keys.key if self._keys else None, self._clock())
+        except Foreign:
+            identity = None if self._vouchers is None else await self._vouchers.identify(token)
+            if identity is None:
+                raise
+            return identity
 
     def limits(self, identity: Identity, served: ServedDialect) -> LimitSettings:
         """Return what holds for this user on this dialect's endpoints."""

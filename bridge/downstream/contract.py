@@ -19,6 +19,7 @@ import trio
 from bridge.clock import Clock
 from bridge.dialects.contract import Answer, Dialect, Question, Request, SymbolTable, Transport
 from bridge.downstream.codec import Codecs
+from bridge.downstream.jwks import JwksCache
 from bridge.downstream.pump import Pump
 from bridge.downstream.registry import Connections
 from bridge.downstream.settings import AuthSettings, DialectSettings, LimitSettings, ListenSettings
@@ -34,6 +35,41 @@ Resolve = Callable[[Topic, Sequence[AccountId]], tuple[Want, ...]]
 Raises:
     Refusal: `unknown_instrument` when no feed takes it, `unsupported_topic` when its feed has no such data.
 """
+
+
+Takes = Callable[[str, UnixNanos], Awaitable[bool]]
+"""Says whether a vendor takes a token that ends then, by its own word.
+
+Raises:
+    Refusal: `upstream_unavailable` or `overloaded`: it cannot be said now.
+"""
+
+Show = Callable[[AccountId, str, UnixNanos], object]
+"""Hands on a token that a vendor vouches for, and its end, so that its user's account can be read with it, for as long as the
+object returned is held."""
+
+
+class Voucher(msgspec.Struct, frozen=True, kw_only=True):
+    """A feed whose vendor's tokens let their users in: by the vendor's keys, or else by asking it.
+
+    Attributes:
+        feed: the feed's name.
+        rules: `issuer`, `audience` and `algorithms` as in `[auth]`; without an issuer, every token is looked at that no other
+            voucher's issuer made.
+        place: what stands for the issuer where a token names none.
+        topics: what its users may see.
+        keys: the vendor's; None = it is asked.
+        takes: asks it.
+        show: takes note of the token.
+    """
+
+    feed: FeedName
+    rules: AuthSettings
+    place: str
+    topics: tuple[str, ...]
+    takes: Takes
+    show: Show
+    keys: JwksCache | None = None
 
 
 class FeedReadiness(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -123,15 +159,18 @@ class User(NamedTuple):
         subject: the token's `sub`, or the peer's address.
         issuer: the token's `iss`; "" without one.
         by_address: whether `subject` is an address.
+        vouched_by: the feed whose vendor vouches for both; "" = nobody but us. So a vendor's user is never one of ours.
     """
 
     subject: str
     issuer: str = ""
     by_address: bool = False
+    vouched_by: str = ""
 
     def __str__(self) -> str:
         """Spell it for logs and pages."""
-        return f"{self.issuer}#{self.subject}" if self.issuer else self.subject
+        name = f"{self.issuer}#{self.subject}" if self.issuer else self.subject
+        return f"{self.vouched_by}/~{name}" if self.vouched_by else name
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +183,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
         scopes: such as `admin`.
         expires: when the token ends; None without a token.
         anonymous: whether no token was needed or shown.
+        visit: what `Show` returned; None for who brought no vendor's token.
     """
 
     user: User
@@ -153,6 +193,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     scopes: frozenset[str] = frozenset()
     expires: UnixNanos | None = None
     anonymous: bool = False
+    visit: object = None
 
 
 class Granted(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from bridge.dialects.contract import Refusal
 from bridge.downstream.contract import Identity, User
 from bridge.downstream.settings import AuthSettings
 from bridge.model import SECONDS, AccountId, Code, UnixNanos
+from bridge.model.account import is_private
 
 OWN_ALGORITHM = "HS256"
 CLAIM = "feedbridge"
@@ -37,6 +38,13 @@ LIMIT_NAMES = frozenset(
     }
 )
 """What a token's `limits` may name, spelled as in `[limits]`; other names are ignored."""
+
+NOT_VALID = "the token is not valid here"
+
+NO_JWT = (jwt.DecodeError, UnicodeError, RecursionError)
+"""What reading a token may raise; the last when its JSON is nested a thousand deep."""
+
+_UNSIGNED = (*NO_JWT, jwt.InvalidKeyError, jwt.InvalidAlgorithmError)
 
 KeyOf = Callable[[str], Awaitable[jwt.PyJWK]]
 """Returns the identity provider's key of an id; raises `jwt.PyJWTError` when there is none."""
@@ -100,6 +108,13 @@ def mint_token(auth: AuthSettings, grant: TokenGrant, now: UnixNanos) -> tuple[s
     return jwt.encode(claims, auth.secret, algorithm=OWN_ALGORITHM), UnixNanos(expires * SECONDS)
 
 
+class Foreign(Refusal):
+    """No key of ours made this token. It may be a vendor's; every other refused token is ours, and no vendor's business."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.UNAUTHORIZED, NOT_VALID)
+
+
 async def read_token(auth: AuthSettings, token: str, key_of: KeyOf | None, now: UnixNanos) -> Identity:
     """Return whose a token is and what it entitles to. One signature check.
 
@@ -110,12 +125,10 @@ async def read_token(auth: AuthSettings, token: str, key_of: KeyOf | None, now: 
         now: the wall time.
 
     Raises:
+        Foreign: `unauthorized`, because no key of ours made it.
         Refusal: `unauthorized` or `token_expired`.
     """
-    try:
-        claims = await _verified(auth, token, key_of)
-    except (jwt.PyJWTError, UnicodeError) as error:
-        raise Refusal(Code.UNAUTHORIZED, "the token is not valid here") from error
+    claims = await verified(auth, token, key_of)
     expires = _expiry(claims, auth, now)
     try:
         entitlement = msgspec.convert(claims.get(CLAIM, {}), Entitlement)
@@ -127,41 +140,67 @@ async def read_token(auth: AuthSettings, token: str, key_of: KeyOf | None, now: 
     return Identity(
         user=User(claims["sub"], claims.get("iss") or ""),
         topics=auth.default_topics if entitlement.topics is None else entitlement.topics,
-        accounts=tuple(AccountId(account) for account in entitlement.accounts),
+        accounts=tuple(AccountId(account) for account in entitlement.accounts if not is_private(account)),
         limits=limits,
         scopes=frozenset(entitlement.scopes),
         expires=expires,
     )
 
 
-async def _verified(auth: AuthSettings, token: str, key_of: KeyOf | None) -> dict[str, Any]:
+async def verified(auth: AuthSettings, token: str, key_of: KeyOf | None) -> dict[str, Any]:
+    """Return a token's claims, once its signature, issuer and audience are found right; its times are not looked at.
+
+    Raises:
+        Foreign: no key made it; which keys there are, `auth` and `key_of` say.
+        Refusal: `unauthorized`: a key of ours did, and it is not for us; or what `key_of` says.
+    """
+    try:
+        key, algorithms = await _key(auth, token, key_of)
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=algorithms,
+            audience=auth.audience,
+            issuer=auth.issuer,
+            options={
+                "require": ["exp", "sub"],
+                "verify_exp": False,
+                "verify_nbf": False,
+                "verify_iat": False,
+                "verify_aud": auth.audience is not None,
+                "verify_iss": auth.issuer is not None,
+            },
+        )
+    except _UNSIGNED as error:
+        raise Foreign from error
+    except jwt.PyJWTError as error:
+        raise Refusal(Code.UNAUTHORIZED, NOT_VALID) from error
+    if not claims["sub"] or not isinstance(claims.get("iss", ""), str):
+        raise Refusal(Code.UNAUTHORIZED, NOT_VALID)
+    return claims
+
+
+async def _key(auth: AuthSettings, token: str, key_of: KeyOf | None) -> tuple[str | jwt.PyJWK, list[str]]:
+    """Return what a token must be signed with; a provider is not asked for keys of tokens that another one issued."""
     if len(token) > MAX_TOKEN_CHARS:
         raise jwt.DecodeError("too long")
     header = jwt.get_unverified_header(token)
-    key: str | jwt.PyJWK
     if auth.secret and header.get("alg") == OWN_ALGORITHM:
-        key, algorithms = auth.secret, [OWN_ALGORITHM]
-    elif key_of is not None and header.get("alg") in provider_algorithms(auth):
-        key, algorithms = await key_of(str(header.get("kid", ""))), provider_algorithms(auth)
-    else:
+        return auth.secret, [OWN_ALGORITHM]
+    if key_of is None or header.get("alg") not in provider_algorithms(auth):
         raise jwt.InvalidAlgorithmError("no key source knows this algorithm")
-    claims: dict[str, Any] = jwt.decode(
-        token,
-        key,
-        algorithms=algorithms,
-        audience=auth.audience,
-        issuer=auth.issuer,
-        options={
-            "require": ["exp", "sub"],
-            "verify_exp": False,
-            "verify_nbf": False,
-            "verify_iat": False,
-            "verify_aud": auth.audience is not None,
-            "verify_iss": auth.issuer is not None,
-        },
-    )
-    if not claims["sub"] or not isinstance(claims.get("iss", ""), str):
-        raise jwt.InvalidTokenError("no subject")
+    if auth.issuer is not None and unverified(token).get("iss") != auth.issuer:
+        raise jwt.DecodeError("another issuer's")
+    return await key_of(str(header.get("kid", ""))), provider_algorithms(auth)
+
+
+def unverified(token: str) -> dict[str, Any]:
+    """Return what a token says, whoever made it.
+
+    Raises:
+        jwt.DecodeError, UnicodeError, RecursionError: it is no JWT.
+    """
+    claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
     return claims
 
 
@@ -171,8 +210,8 @@ def provider_algorithms(auth: AuthSettings) -> list[str]:
 
 
 def _expiry(claims: dict[str, Any], auth: AuthSettings, now: UnixNanos) -> UnixNanos:
-    expires = _moment(claims["exp"])
-    if "nbf" in claims and _moment(claims["nbf"]) > now + CLOCK_SKEW_SECONDS * SECONDS:
+    expires = moment(claims["exp"])
+    if "nbf" in claims and moment(claims["nbf"]) > now + CLOCK_SKEW_SECONDS * SECONDS:
         raise Refusal(Code.UNAUTHORIZED, "the token is not valid yet")
     if expires <= now:
         raise Refusal(Code.TOKEN_EXPIRED, "the token has expired; get a new one")
@@ -183,8 +222,12 @@ def _expiry(claims: dict[str, Any], auth: AuthSettings, now: UnixNanos) -> UnixN
     return expires
 
 
-def _moment(value: object) -> UnixNanos:
-    """Read a NumericDate; a huge one is cut, never an overflow."""
+def moment(value: object) -> UnixNanos:
+    """Read a NumericDate; a huge one is cut, never an overflow.
+
+    Raises:
+        Refusal: `unauthorized`: it is none.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise Refusal(Code.UNAUTHORIZED, "the token's times are malformed")
     return UnixNanos(round(min(max(value, 0), 1 << 40) * SECONDS))

@@ -19,7 +19,7 @@ from bridge.hub.contract import Log, Publication
 from bridge.hub.cursor import Cursor
 from bridge.hub.folding import Folds
 from bridge.hub.intake import Intake
-from bridge.hub.interest import FeedInterest, InterestLedger, Sources, as_asked
+from bridge.hub.interest import FeedInterest, InterestLedger, Sources, Watcher, as_asked
 from bridge.hub.join import Here, Page
 from bridge.hub.refusals import Refusals
 from bridge.hub.replay import Replays
@@ -74,6 +74,7 @@ class Hub:
         self._due = trio.Event()
         self.folds = Folds()
         self._replays = Replays()
+        self._retired: set[FeedName] = set()
         log.attach(self._applier.apply)
 
     def __repr__(self) -> str:
@@ -98,8 +99,17 @@ class Hub:
         self._intake.publish(event)
 
     def interest(self, feed: FeedName) -> FeedInterest:
-        """What clients want of a feed; the same object each time."""
+        """What clients want of a feed; the same object each time, unless it was retired."""
+        self._retired.discard(feed)
         return self._interests.feed(feed)
+
+    def watch(self, watcher: Watcher) -> None:
+        """Tell this, in the midst of it, whenever what is wanted of any feed changes, and whether anything is."""
+        self._interests.watch(watcher)
+
+    def retire(self, feed: FeedName) -> None:
+        """A feed is over: forget all of it once nobody wants anything of it and its history has aged."""
+        self._retired.add(feed)
 
     async def run(self) -> None:
         """End lingers, leases, derived bars and old history at their time, until cancelled."""
@@ -282,6 +292,8 @@ class Hub:
                 if record.want.topic.depth is None:
                     self._intake.forget(record.want.feed, record.want.topic)
                 self._topics.forget(record)
+        for feed in [feed for feed in self._retired if self._topics.vacate(feed) and self._interests.drop(feed)]:
+            self._retired.discard(feed)
 
 
 def _status(feed: FeedName) -> Want:

@@ -17,6 +17,7 @@ import trio
 
 from bridge.dialects.contract import Dialect, Refusal, SymbolTable, Transport
 from bridge.model import AccountId, Code, FeedName, InstrumentId, Topic, TopicKind, Want
+from bridge.model.account import is_private, order_feed, vendor_feed
 from bridge.upstream.derivable import sources_of
 
 IDLE_SECONDS = 60.0
@@ -39,6 +40,7 @@ class FeedEntry(msgspec.Struct, frozen=True, kw_only=True):
         globs: which unlisted ids it may serve.
         transport: the one it uses.
         account: whose orders it brings; None = nobody's.
+        visited: whether users of its vendor have private feeds that bring their orders.
     """
 
     name: FeedName
@@ -47,6 +49,7 @@ class FeedEntry(msgspec.Struct, frozen=True, kw_only=True):
     globs: tuple[str, ...]
     transport: Transport
     account: AccountId | None
+    visited: bool = False
 
 
 class Arbiter:
@@ -130,6 +133,11 @@ class Arbiter:
             Want(Topic(TopicKind.ORDER, scope=feed.account), feed.name)
             for feed in self._feeds.values()
             if feed.account is not None and feed.account in accounts
+        )
+        wants += tuple(
+            Want(Topic(TopicKind.ORDER, scope=account), order_feed(account))
+            for account in accounts
+            if is_private(account) and (feed := self._feeds.get(vendor_feed(account))) is not None and feed.visited
         )
         if not wants:
             message = "orders need a token that holds an account of a feed of this bridge"

@@ -16,6 +16,7 @@ from bridge.dialects.canonical.requests import (
     STREAM_PATH,
     WEBSOCKET_PATH,
     CanonicalRequests,
+    check_request,
     question_request,
     read_state,
 )
@@ -150,6 +151,10 @@ class CanonicalDialect:
     def minted(self, body: bytes) -> Credential:
         """Never asked for, so whatever came is malformed."""
         raise VendorProtocolError("a bridge mints no tokens over HTTP", body)
+
+    def check(self, site: Site, credential: Credential | None, url: str | None) -> HttpRequest:
+        """Ask for the list of instruments."""
+        return check_request(site, credential, url)
 
     # ── we answer as it ──
     def mannered(self, manner: Manner) -> Dialect:

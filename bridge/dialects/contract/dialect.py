@@ -84,6 +84,16 @@ class Dialect(Protocol):
         """
         ...
 
+    def check(self, site: Site, credential: Credential | None, url: str | None) -> HttpRequest:
+        """The request whose status shows whether the vendor takes a token: 2xx or 404 to its users, 401 or 403 to all others.
+
+        Args:
+            site: where the vendor lives.
+            credential: the token in question; None = as a guest.
+            url: what to ask instead of what the vendor's documents offer; None = that.
+        """
+        ...
+
     # ── we answer as it ──
     def mannered(self, manner: Manner) -> "Dialect":
         """Return this dialect as it answers in an operator's manner; as a client it is the same."""

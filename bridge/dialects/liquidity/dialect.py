@@ -42,6 +42,7 @@ from bridge.dialects.liquidity.requests import (
     REALTIME_PATH,
     WEBSOCKET_PATH,
     LiquidityRequests,
+    check_request,
     rest_request,
 )
 from bridge.dialects.liquidity.symbols import LiquiditySpelling
@@ -169,6 +170,10 @@ class LiquidityDialect:
             VendorProtocolError: always.
         """
         raise VendorProtocolError("Liquidity mints no tokens for an API key", body)
+
+    def check(self, site: Site, credential: Credential | None, url: str | None) -> HttpRequest:
+        """Return a question for an order that cannot be: the only endpoint documented as needing a user."""
+        return check_request(site, credential, url)
 
     def mannered(self, manner: Manner) -> "LiquidityDialect":
         """Return the dialect with its event stream where the operator has it."""

@@ -32,6 +32,9 @@ WEBSOCKET_PATH = "/ws"
 DEFAULT_DEPTH = 20
 """Levels a side of an `orderbook` without a depth: assumed, the page's example (VENDORS §2.5)."""
 
+NO_ORDER = "ord_00000000000000000000"
+"""Spelled like an order's id (`ord_…` [doc]), and nobody's."""
+
 SSE_KINDS = (TopicKind.QUOTE, TopicKind.BOOK, TopicKind.TRADE)
 """What `subscribe=` takes, beside `all`."""
 
@@ -133,11 +136,18 @@ def rest_request(
         path = None
     if path is None:
         return None
+    return HttpRequest(url=(site.rest_url or site.url) + path, headers=_rest_headers(site, credential))
+
+
+def _rest_headers(site: Site, credential: Credential | None) -> tuple[tuple[str, str], ...]:
     tenant = () if site.tenant_token is None else (("tenant-authorization", site.tenant_token),)
-    return HttpRequest(
-        url=(site.rest_url or site.url) + path,
-        headers=(("Accept", "application/json"), *_bearer(credential), *tenant),
-    )
+    return (("Accept", "application/json"), *_bearer(credential), *tenant)
+
+
+def check_request(site: Site, credential: Credential | None, url: str | None) -> HttpRequest:
+    """Ask for an order that cannot be: who may ask for orders is told that there is none, everybody else is refused."""
+    url = url or f"{site.rest_url or site.url}/v1/orders/{NO_ORDER}"
+    return HttpRequest(url=url, headers=_rest_headers(site, credential))
 
 
 class ClientFields(msgspec.Struct, frozen=True, kw_only=True):

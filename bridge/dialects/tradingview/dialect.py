@@ -45,6 +45,7 @@ from bridge.dialects.tradingview.messages import moment
 from bridge.dialects.tradingview.requests import (
     SUBSCRIPTIONS_PER_CONNECTION,
     SYMBOLS_PER_GROUP,
+    check_request,
     mint_request,
     question_request,
     session_requests,
@@ -156,6 +157,10 @@ class TradingViewDialect:
     def minted(self, body: bytes) -> Credential:
         """Read the answer to it; the error's text never holds the body, which holds the token."""
         return _minted(body)
+
+    def check(self, site: Site, credential: Credential | None, url: str | None) -> HttpRequest:
+        """Return an event stream of one symbol: REST takes keys only, so a stream is all that a token opens."""
+        return check_request(site, credential, url)
 
     def mannered(self, manner: Manner) -> "TradingViewDialect":
         """Return the dialect with the operator's names and times."""

@@ -81,6 +81,12 @@ def _key_headers(site: Site) -> tuple[tuple[str, str], ...]:
     return (("X-RapidAPI-Key", key), ("X-RapidAPI-Host", RAPIDAPI_HOST), ("Content-Type", "application/json"))
 
 
+def check_request(site: Site, credential: Credential | None, url: str | None) -> HttpRequest:
+    """Open a stream of the page's own example [doc]; its status alone counts, so whoever asks closes it at once."""
+    base = url or f"{site.url}{site.realtime_path or '/sse/stream'}"
+    return HttpRequest(url=_and_query(_with_token(base, credential), "symbols=NASDAQ:AAPL&type=quote"))
+
+
 def session_requests(asked: Asked, site: Site) -> Requests:
     """What one session sends on its lane."""
     return WebSocketRequests(asked, site) if asked.lane.transport is Transport.WEBSOCKET else SseRequests(asked, site)
