@@ -5,8 +5,8 @@ As a plain proxy it sees the request and its answer, by `CONNECT` only a tunnel'
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from decimal import Decimal
+from functools import partial
 
 import msgspec
 import pytest
