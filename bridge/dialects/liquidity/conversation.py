@@ -5,7 +5,7 @@ its `error` message tells a refusal and the last word. Order events need no subs
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -22,7 +22,7 @@ from bridge.dialects.contract import (
     Unsubscribe,
 )
 from bridge.dialects.liquidity.requests import CHANNELS, ClientFields, read_channel, read_client_message, read_query
-from bridge.model import Code, Goaway, InstrumentId, Problem, Stream, Topic, TopicKind, UnixNanos
+from bridge.model import Bar, Code, Goaway, InstrumentId, Problem, Stream, Topic, TopicKind, UnixNanos
 
 CLIENT_ID_LENGTH = 40
 """Characters of the greeting's `clientId` (VENDORS §2.4)."""
@@ -118,6 +118,14 @@ class LiquidityConversation:
             if topic.kind is TopicKind.BOOK and topic.instrument is not None:
                 self._books[topic.instrument] = topic
         return ()
+
+    def history(self, action: Subscribe, past: Sequence[Bar], now: UnixNanos) -> Sequence[Message]:
+        """Return nothing: the vendor has no bars."""
+        return ()
+
+    def wordings(self) -> Mapping[Topic, Sequence[str]]:
+        """Return nothing: there is one word for each thing."""
+        return {}
 
     def unsubscribed(
         self,

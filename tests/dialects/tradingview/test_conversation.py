@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from decimal import Decimal
 
-import msgspec
 import pytest
 
 from bridge.dialects.contract import (
@@ -25,7 +24,7 @@ from bridge.dialects.contract import (
     Unsubscribe,
 )
 from bridge.dialects.tradingview import DIALECT
-from bridge.dialects.tradingview.encode import DOCUMENTED, Voice
+from bridge.dialects.tradingview.encode import DOCUMENTED, FAST, ORDINARY, Voice
 from bridge.model import SECONDS, Bar, Code, FeedName, Goaway, InstrumentId, Problem, Retry, Topic, UnixNanos
 
 NOW = UnixNanos(1710807361 * SECONDS + 999)
@@ -114,8 +113,11 @@ def test_a_range_asks_for_so_many_candles_of_the_past_and_they_are_told_newest_f
     (action,) = conversation.receive(json.dumps(asked))
     assert action.history == 2
     past = (candle(0, "11.0", final=True), candle(1, "12", final=False))
-    done = msgspec.structs.replace(action, past=past)
-    _, history = [json.loads(one.data) for one in conversation.subscribed(done, action.topics, "e-1", NOW)]
+    assert conversation.history(action, past, NOW) == (), "nobody has accepted it"
+    (subscribed,) = conversation.subscribed(action, action.topics, "e-1", NOW)
+    assert json.loads(subscribed.data)["type"] == "subscribed"
+    (message,) = conversation.history(action, past, NOW)
+    history = json.loads(message.data)
     first = NOW // SECONDS // 60 * 60
     figures = {"open": 10, "max": 12.5, "min": 9}
     assert history == {
@@ -125,6 +127,37 @@ def test_a_range_asks_for_so_many_candles_of_the_past_and_they_are_told_newest_f
         "periods": [{"time": first + 60, **figures, "close": 12}, {"time": first, **figures, "close": 11.0}],
         "timestamp": 1710807361,
     }
+
+
+def test_the_past_of_a_subscription_that_was_dropped_is_not_told():
+    conversation = DIALECT.conversation(Transport.WEBSOCKET, TABLE)
+    (action,) = conversation.receive(json.dumps({"action": "subscribe", "id": "p", "symbol": "A:B", "range": 2}))
+    conversation.subscribed(action, action.topics, "e-1", NOW)
+    (drop,) = conversation.receive(json.dumps({"action": "unsubscribe", "id": "p"}))
+    conversation.unsubscribed(drop, drop.topics, "e-1", NOW)
+    assert conversation.history(action, (candle(0, "11", final=True),), NOW) == ()
+
+
+def test_a_fast_quote_is_a_subscription_of_a_kind_of_its_own():
+    client = Client()
+    (told,) = client.say(action="subscribe_quote_fast", symbol="NASDAQ:AAPL")
+    assert told == {
+        "type": "quote_subscribed",
+        "id": "quote_fast_1",
+        "symbols": ["NASDAQ:AAPL"],
+        "timestamp": 1710807361,
+    }
+    client.say(action="subscribe_quote", id="q", symbols=["NASDAQ:AAPL", "A:B"])
+    (status,) = client.say(action="status")
+    assert [(one["id"], one["type"]) for one in status["subscriptions"]] == [
+        ("quote_fast_1", "quote_fast"),
+        ("q", "quote"),
+    ]
+    assert client.conversation.wordings() == {Topic.parse("quote:NASDAQ:AAPL"): (FAST, ORDINARY)}
+    client.say(action="unsubscribe_quote", id="q")
+    assert client.conversation.wordings() == {Topic.parse("quote:NASDAQ:AAPL"): (FAST,)}
+    assert [one["id"] for one in client.say(action="unsubscribe_quote")] == ["quote_fast_1"]
+    assert (client.conversation.wordings(), client.held) == ({}, [])
 
 
 @pytest.mark.parametrize(("given", "bars"), [(None, 0), (0, 0), (-5, 0), (10, 10), (100_000, 500)])
