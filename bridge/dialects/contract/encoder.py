@@ -16,7 +16,7 @@ class Message(msgspec.Struct, frozen=True):
     """What goes out, before a transport frames it.
 
     Attributes:
-        data: UTF-8 JSON without line breaks; empty together with a `comment`.
+        data: UTF-8 JSON without line breaks; empty = a `comment` instead, which may be empty too.
         event: the SSE event name; "" = none.
         id: the SSE id; "" = none.
         comment: an SSE comment instead of an event; WebSocket leaves it out.

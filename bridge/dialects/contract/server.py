@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from bridge.dialects.contract.encoder import Message
-from bridge.model import Bar, Code, Goaway, LogEvent, Problem, Stream, Topic, UnixNanos
+from bridge.model import Bar, Code, Goaway, InstrumentId, LogEvent, Problem, Stream, Topic, UnixNanos
 
 
 class EndpointKind(enum.StrEnum):
@@ -102,6 +102,7 @@ class Subscribe(msgspec.Struct, frozen=True, kw_only=True):
         max_rate: events per second of each topic of state, within the bounds of `Wishes`; 0 = no limit; None = as before.
         orders: also the orders of the accounts that the caller holds, for parties that send them unasked: never refused (who
             holds none gets none), counted as nothing. `topics` may then be empty.
+        orders_of: of an event stream: the only instruments whose orders are told; None = all.
         anew: whether a topic that is held already begins anew, with its state.
         history: how many bars of the past are to be told before the first of now; 0 = none.
     """
@@ -113,6 +114,7 @@ class Subscribe(msgspec.Struct, frozen=True, kw_only=True):
     conflate: bool | None = None
     max_rate: float | None = None
     orders: bool = False
+    orders_of: frozenset[InstrumentId] | None = None
     anew: bool = False
     history: int = 0
 

@@ -11,6 +11,7 @@ import msgspec
 
 from bridge.dialects.contract import (
     Action,
+    Manner,
     Message,
     Refusal,
     Renew,
@@ -49,8 +50,11 @@ ERROR_CODES = {
 }
 """Our code → the `code` of the WebSocket's error. SUBSCRIPTION_FAILED is printed, the rest assumed (VENDORS §2.5, §2.7)."""
 
-HEARTBEAT = Message(b"", comment="heartbeat")
-"""An SSE comment; the vendor documents none, a quiet connection of the base protocol is cut after 5 minutes."""
+DOCUMENTED = Manner()
+"""As the page has it, and orders of all assets (VENDORS §2.3)."""
+
+HEARTBEAT = Message(b"")
+"""An SSE comment without a word (VENDORS §2.3); the vendor documents none, the base protocol cuts what is quiet for 5 minutes."""
 
 
 class LiquidityConversation:
@@ -59,10 +63,12 @@ class LiquidityConversation:
     Args:
         transport: SSE or WebSocket.
         symbols: this bridge's spellings for the vendor.
+        manner: how the operator has it.
     """
 
-    def __init__(self, transport: Transport, symbols: SymbolTable) -> None:
+    def __init__(self, transport: Transport, symbols: SymbolTable, manner: Manner = DOCUMENTED) -> None:
         self._transport = transport
+        self._by_asset = manner.orders_by_asset
         self._symbols = symbols
         self._books: dict[InstrumentId, Topic] = {}
 
@@ -70,7 +76,11 @@ class LiquidityConversation:
         """Read the SSE query; without `subscribe` the stream carries the caller's orders alone. A WebSocket begins empty."""
         if self._transport is Transport.WEBSOCKET:
             return ()
-        return (Subscribe(topics=read_query(request.query.get("subscribe", ()), self._symbols), orders=True),)
+        topics = read_query(request.query.get("subscribe", ()), self._symbols)
+        if not self._by_asset:
+            return (Subscribe(topics=topics, orders=True),)
+        assets = frozenset(topic.instrument for topic in topics if topic.instrument is not None)
+        return (Subscribe(topics=topics, orders=bool(assets), orders_of=assets),)
 
     def receive(self, text: str | bytes) -> Sequence[Action]:
         """Read a WebSocket message. A book that is held already is dropped first: the client wants it anew, or another cut."""

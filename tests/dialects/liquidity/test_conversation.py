@@ -5,7 +5,16 @@ import re
 
 import pytest
 
-from bridge.dialects.contract import EndpointKind, Refusal, Request, Subscribe, SymbolTable, Transport, Unsubscribe
+from bridge.dialects.contract import (
+    EndpointKind,
+    Manner,
+    Refusal,
+    Request,
+    Subscribe,
+    SymbolTable,
+    Transport,
+    Unsubscribe,
+)
 from bridge.dialects.liquidity import DIALECT
 from bridge.model import Code, Goaway, Problem, Retry, Stream, Topic, Verdict
 from tests.dialects.exact import exact_json
@@ -80,6 +89,16 @@ def test_sse_greets_with_a_client_id_of_forty_characters_that_does_not_tell_the_
     assert sse().stream(stream) == (greeting,)
     assert b"unguessable" not in greeting.data
     assert websocket().stream(stream) == ()
+
+
+def test_orders_may_be_those_of_the_subscribed_assets_alone():
+    by_asset = DIALECT.mannered(Manner(orders_by_asset=True)).conversation(Transport.SSE, SYMBOLS)
+    query = {"subscribe": ("quote:AAPL,all:BTC",)}
+    (subscribe,) = by_asset.open(Request(endpoint=SSE_ENDPOINT, query=query))
+    assert (subscribe.orders, subscribe.orders_of) == (True, {"AAPL", "BTC-USD"})
+    (subscribe,) = by_asset.open(Request(endpoint=SSE_ENDPOINT))
+    assert not subscribe.orders
+    assert opened("quote:AAPL").orders_of is None
 
 
 def test_sse_has_a_comment_for_a_heartbeat_and_no_word_for_anything_else():
