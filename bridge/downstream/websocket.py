@@ -144,7 +144,7 @@ class Talk:
             self._stream.writer.end(Code.BAD_REQUEST)
             return
         try:
-            actions = self._conversation.receive(text)
+            actions = self._conversation.receive(text, self._house.clock())
         except Refusal as refusal:
             self._stream.complain(refusal)
         else:

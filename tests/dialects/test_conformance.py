@@ -128,7 +128,7 @@ def test_a_state_request_is_understood_and_answered(name, sample):
 def test_a_clients_message_is_understood(name, sample):
     if sample.actions is not None:
         conversation = load_dialect(name).conversation(sample.lane.transport, symbols_of(name))
-        assert list(conversation.receive(sample.text)) == list(sample.actions)
+        assert list(conversation.receive(sample.text, TS_RECV)) == list(sample.actions)
 
 
 @each("requested")

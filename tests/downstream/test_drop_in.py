@@ -1,9 +1,15 @@
 """Clients of one vendor over the other's feed: what is derived reaches them in their words, and so does what cannot be had."""
 
+import json
 from typing import Any
 
-from bridge.dialects.contract import Answer, Outcome, SymbolTable, Transport
+import pytest
+
+from bridge.dialects.contract import Answer, EndpointKind, Outcome, Refusal, SymbolTable, Transport
 from bridge.dialects.loader import load_dialect
+from bridge.downstream.contract import Exchange
+from bridge.downstream.goodbyes import refusal_answer
+from bridge.downstream.state import state
 from bridge.model import (
     SECONDS,
     Bar,
@@ -241,6 +247,88 @@ async def test_a_quote_held_in_both_words_is_told_in_both_and_each_begins_whole(
         client.say({"action": "subscribe_quote", "id": "q", "symbols": ["COINBASE:BTCUSD"]})
         await client.until(lambda: client.messages[-1].get("data") == {"bid": 2})
         assert [one["type"] for one in client.messages[-3:]] == ["unsubscribed", "quote_subscribed", "quote_update"]
+
+
+NOWHERE = InstrumentId("NO-FEED")
+"""Listed, and spelled by both, but no feed has it."""
+
+
+def refusing(client: str) -> dict[str, Any]:
+    """A bench of one dialect's clients over Liquidity's SSE, with an instrument that no feed has."""
+    settings = over(LIQUIDITY, Transport.SSE, client)
+    dialect = load_dialect(LIQUIDITY)
+    entry = FeedEntry(
+        name=FeedName(LIQUIDITY),
+        dialect=dialect,
+        symbols=SymbolTable(dialect.spelling, LISTED[LIQUIDITY]),
+        globs=(),
+        transport=Transport.SSE,
+        account=None,
+    )
+    listed = {BTC: [entry.name], ONLY_HERE: [entry.name], NOWHERE: []}
+    spelled = {LIQUIDITY: "NOWHERE", TRADINGVIEW: "X:NOWHERE"}[client]
+    arbiter = Arbiter([entry], listed, strict=False, max_unlisted=0)
+    return {**settings, "arbiter": arbiter, "aliases": {**LISTED[client], NOWHERE: spelled}}
+
+
+UNTRANSLATED = {
+    LIQUIDITY: ["NO:ASSET", "ONLY-LIQUIDITY", "NOWHERE", "UNLISTED"],
+    TRADINGVIEW: ["ONLY", "ONLY-LIQUIDITY", "X:NOWHERE", "X:UNLISTED"],
+}
+"""No symbol of the vendor's; our id where the vendor has another word; one without a feed; one that no feed takes."""
+
+
+def refused_by(bench: Bench, exchange: Exchange, refusal: Refusal | None) -> tuple[int, dict[str, Any]]:
+    assert refusal is not None
+    answer = refusal_answer(refusal, exchange.served, exchange.request.endpoint)
+    return answer.status, json.loads(answer.body)
+
+
+@pytest.mark.parametrize(("dialect", "symbol"), [(one, symbol) for one in UNTRANSLATED for symbol in UNTRANSLATED[one]])
+async def test_a_symbol_that_nobody_has_is_refused_alike_on_every_endpoint(autojump_clock, dialect, symbol):
+    async with open_bench(**refusing(dialect)) as (bench, nursery):
+        query = {LIQUIDITY: f"subscribe=quote:{symbol}", TRADINGVIEW: f"symbols={symbol}"}[dialect]
+        exchange = bench.exchange("sse", query)
+        client = bench.stream(nursery, exchange)
+        await client.done.wait()
+        told = [refused_by(bench, exchange, client.refused)]
+        for endpoint in bench.served.dialect.endpoints:
+            if endpoint.kind is EndpointKind.STATE and endpoint.name != "order":
+                asked = bench.exchange("state", name=endpoint.name, segments={"id": symbol, "symbol": symbol})
+                with pytest.raises(Refusal) as caught:
+                    await state(bench.house, asked)
+                told.append(refused_by(bench, asked, caught.value))
+        assert len(told) == {LIQUIDITY: 3, TRADINGVIEW: 2}[dialect]
+        for status, body in told:
+            assert status == 404
+            if dialect == LIQUIDITY:
+                assert body == {"data": {}, "message": body["message"], "status": 404}
+            else:
+                assert body == {
+                    "success": False,
+                    "error": {"code": "INVALID_SYMBOL", "message": body["error"]["message"]},
+                }
+
+        client = websocket(bench, nursery)
+        for message in {
+            LIQUIDITY: [{"type": "subscribe", "channel": one, "symbol": symbol} for one in ("orderbook", "trades")],
+            TRADINGVIEW: [
+                {"action": "subscribe", "symbol": symbol},
+                {"action": "subscribe", "symbol": symbol, "range": 5},
+                {"action": "subscribe_quote", "symbols": ["COINBASE:BTCUSD", symbol]},
+                {"action": "subscribe_quote_fast", "symbol": symbol},
+            ],
+        }[dialect]:
+            seen = len(client.of("error"))
+            client.say(message)
+            await client.until(lambda seen=seen: len(client.of("error")) > seen)
+        for error in client.of("error"):
+            code, told_symbol = (
+                (error["error"]["code"], error["error"]["symbol"]) if "error" in error else (error["code"], None)
+            )
+            assert code == {LIQUIDITY: "SUBSCRIPTION_FAILED", TRADINGVIEW: "INVALID_SYMBOL"}[dialect]
+            assert told_symbol == (symbol if dialect == LIQUIDITY else None)
+        assert client.closed is None
 
 
 async def test_what_has_no_translation_or_cannot_be_made_is_refused_in_the_clients_own_words(autojump_clock):

@@ -72,7 +72,7 @@ class CanonicalConversation:
         _check_wishes(conflate, max_rate)
         return (Subscribe(topics=topics, after=after, conflate=conflate, max_rate=max_rate),)
 
-    def receive(self, text: str | bytes) -> Sequence[Action]:
+    def receive(self, text: str | bytes, now: UnixNanos) -> Sequence[Action]:
         """Read an operation.
 
         Raises:

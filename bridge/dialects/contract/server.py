@@ -203,8 +203,8 @@ class Conversation(Protocol):
         """
         ...
 
-    def receive(self, text: str | bytes) -> Sequence[Action]:
-        """Read a WebSocket message.
+    def receive(self, text: str | bytes, now: UnixNanos) -> Sequence[Action]:
+        """Read a WebSocket message; `now` is our wall time, for a `Reply`.
 
         Raises:
             Refusal: the message is wrong; it becomes a `problem`, the connection lives on.

@@ -23,7 +23,7 @@ from bridge.dialects.contract import (
     Unsubscribe,
 )
 from bridge.dialects.liquidity.requests import CHANNELS, ClientFields, read_channel, read_client_message, read_query
-from bridge.model import Bar, Code, Goaway, InstrumentId, Problem, Stream, Topic, TopicKind, UnixNanos
+from bridge.model import SECONDS, Bar, Code, Goaway, InstrumentId, Problem, Stream, Topic, TopicKind, UnixNanos
 
 CLIENT_ID_LENGTH = 40
 """Characters of the greeting's `clientId` (VENDORS §2.4)."""
@@ -82,7 +82,7 @@ class LiquidityConversation:
         assets = frozenset(topic.instrument for topic in topics if topic.instrument is not None)
         return (Subscribe(topics=topics, orders=bool(assets), orders_of=assets),)
 
-    def receive(self, text: str | bytes) -> Sequence[Action]:
+    def receive(self, text: str | bytes, now: UnixNanos) -> Sequence[Action]:
         """Read a WebSocket message. A book that is held already is dropped first: the client wants it anew, or another cut."""
         message = read_client_message(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text)
         fields: ClientFields = message if message.data is None else message.data
@@ -96,7 +96,8 @@ class LiquidityConversation:
                 topic = read_channel(fields, self._symbols)
                 return (Unsubscribe(topics=(self._held(topic) or topic,)),)
             case "ping":
-                return (Reply(messages=(Message(b'{"type":"pong"}'),)),)
+                pong = {"type": "pong", "timestamp": now // SECONDS}
+                return (Reply(messages=(Message(msgspec.json.encode(pong)),)),)
             case _:
                 raise Refusal(Code.BAD_REQUEST, f"type is subscribe, unsubscribe or ping, not {message.type[:40]!r}")
 
@@ -164,7 +165,7 @@ class LiquidityConversation:
         """Return the WebSocket's error; SSE has none."""
         if self._transport is not Transport.WEBSOCKET:
             return ()
-        return (_error(problem.code, problem.message, self._subject(problem.topic)),)
+        return (_error(problem.code, problem.message, self._subject(problem.topic, problem.ref)),)
 
     def expiring(self, expires: UnixNanos, now: UnixNanos) -> Sequence[Message]:
         """Return nothing: the vendor gives no warning."""
@@ -180,14 +181,14 @@ class LiquidityConversation:
         """Return a comment on SSE; on the WebSocket the protocol's own pings do."""
         return (HEARTBEAT,) if self._transport is Transport.SSE else ()
 
-    def _subject(self, topic: str | None) -> dict[str, str]:
-        """Spell what an error is about, in the vendor's words."""
+    def _subject(self, topic: str | None, said: str | None) -> dict[str, str]:
+        """Spell what an error is about, in the vendor's words, or in the client's own where they mean nothing."""
         head, _, instrument = (topic or "").partition(":")
         channels = {kind.value: channel for kind, channel in CHANNELS.items()}
         channel = channels.get(head.partition(".")[0])
         if channel is None:
             return {}
-        symbol = self._symbols.vendor_symbol(InstrumentId(instrument), self._transport)
+        symbol = said or self._symbols.vendor_symbol(InstrumentId(instrument), self._transport)
         return {"channel": channel, "symbol": symbol or instrument}
 
 

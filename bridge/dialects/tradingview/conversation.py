@@ -105,16 +105,16 @@ class TradingViewConversation:
         symbols, interval = read_stream_query(request.query)
         return (Subscribe(topics=tuple(self._topic(symbol, interval) for symbol in symbols)),)
 
-    def receive(self, text: str | bytes) -> Sequence[Action]:
+    def receive(self, text: str | bytes, now: UnixNanos) -> Sequence[Action]:
         """Read a WebSocket message; what is wrong with it is told under its own id."""
         message = read_client(text)
         try:
-            return self._act(message)
+            return self._act(message, now)
         except Refusal as refusal:
             refusal.ref = refusal.ref or message.id
             raise
 
-    def _act(self, message: ClientMessage) -> Sequence[Action]:
+    def _act(self, message: ClientMessage, now: UnixNanos) -> Sequence[Action]:
         match message.action:
             case "subscribe":
                 topic = self._topic(message.symbol, read_timeframe(message.timeframe))
@@ -128,9 +128,9 @@ class TradingViewConversation:
             case "unsubscribe_quote":
                 return self._unsubscribe(message.id, {QUOTES, FAST_QUOTES})
             case "ping":
-                return (Reply(messages=(self._voice.say("pong", None),)),)
+                return (Reply(messages=(self._voice.say("pong", now),)),)
             case "status":
-                return (Reply(messages=(self._status(),)),)
+                return (Reply(messages=(self._status(now),)),)
             case _:
                 raise Refusal(Code.BAD_REQUEST, f"there is no action {message.action[:40]!r}")
 
@@ -175,12 +175,12 @@ class TradingViewConversation:
             return Topic(TopicKind.QUOTE, instrument)
         return Topic(TopicKind.BAR, instrument, interval=interval)
 
-    def _status(self) -> Message:
+    def _status(self, now: UnixNanos) -> Message:
         listed = [
             {"id": held.id, "type": held.type, "symbols": [self._symbol(topic) for topic in held.topics]}
             for held in self._held.values()
         ]
-        return self._voice.say("status", None, subscriptions=listed)
+        return self._voice.say("status", now, subscriptions=listed)
 
     def _symbol(self, topic: Topic) -> str:
         instrument = topic.instrument

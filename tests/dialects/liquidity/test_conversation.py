@@ -132,19 +132,19 @@ UNSUBSCRIBE_BOOK = b'{"type":"unsubscribe","channel":"orderbook","symbol":"BTC-U
 
 def test_an_unsubscribe_drops_the_cut_that_was_subscribed():
     conversation = websocket()
-    (subscribe,) = conversation.receive(subscribe_book(5))
+    (subscribe,) = conversation.receive(subscribe_book(5), TS_RECV)
     assert subscribe.topics == topics("book.5:BTC-USD")
     conversation.subscribed(subscribe, subscribe.topics, CURSOR, TS_RECV)
-    assert conversation.receive(UNSUBSCRIBE_BOOK) == (Unsubscribe(topics=topics("book.5:BTC-USD")),)
+    assert conversation.receive(UNSUBSCRIBE_BOOK, TS_RECV) == (Unsubscribe(topics=topics("book.5:BTC-USD")),)
     conversation.unsubscribed(Unsubscribe(topics=subscribe.topics), subscribe.topics, CURSOR, TS_RECV)
-    assert conversation.receive(UNSUBSCRIBE_BOOK) == (Unsubscribe(topics=topics("book.20:BTC-USD")),)
+    assert conversation.receive(UNSUBSCRIBE_BOOK, TS_RECV) == (Unsubscribe(topics=topics("book.20:BTC-USD")),)
 
 
 def test_a_book_subscribed_again_is_sent_anew_in_its_new_cut():
     conversation = websocket()
-    (subscribe,) = conversation.receive(subscribe_book())
+    (subscribe,) = conversation.receive(subscribe_book(), TS_RECV)
     conversation.subscribed(subscribe, subscribe.topics, CURSOR, TS_RECV)
-    assert conversation.receive(subscribe_book(0)) == (
+    assert conversation.receive(subscribe_book(0), TS_RECV) == (
         Unsubscribe(topics=topics("book.20:BTC-USD")),
         Subscribe(topics=topics("book:BTC-USD")),
     )
@@ -168,13 +168,13 @@ def test_a_book_subscribed_again_is_sent_anew_in_its_new_cut():
 )
 def test_a_websocket_message_that_makes_no_sense_is_refused(text, code):
     with pytest.raises(Refusal) as caught:
-        websocket().receive(text)
+        websocket().receive(text, TS_RECV)
     assert caught.value.code is code
 
 
 def test_a_text_of_half_a_character_is_refused():
     with pytest.raises(Refusal):
-        websocket().receive('{"type":"\ud800"}')
+        websocket().receive('{"type":"\ud800"}', TS_RECV)
 
 
 def test_a_failed_subscription_is_told_in_the_pages_words():
@@ -184,7 +184,7 @@ def test_a_failed_subscription_is_told_in_the_pages_words():
 
 def test_a_symbol_that_cannot_be_an_id_is_told_back_as_it_came():
     with pytest.raises(Refusal) as caught:
-        websocket().receive(b'{"type":"subscribe","channel":"trades","symbol":"A B"}')
+        websocket().receive(b'{"type":"subscribe","channel":"trades","symbol":"A B"}', TS_RECV)
     (error,) = websocket().problem(problem(caught.value.code, topic=caught.value.topic))
     assert json.loads(error.data)["error"] | {"message": ""} == {
         "code": "SUBSCRIPTION_FAILED",

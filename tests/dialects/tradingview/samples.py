@@ -580,12 +580,12 @@ REQUESTED = (
     Requested(
         name="ping",
         text=b'{"action":"ping"}',
-        actions=(Reply(messages=(Message(b'{"type":"pong"}'),)),),
+        actions=(Reply(messages=(Message(b'{"type":"pong","timestamp":1800000000}'),)),),
     ),
     Requested(
         name="status of nothing",
         text=b'{"action":"status"}',
-        actions=(Reply(messages=(Message(b'{"type":"status","subscriptions":[]}'),)),),
+        actions=(Reply(messages=(Message(b'{"type":"status","subscriptions":[],"timestamp":1800000000}'),)),),
     ),
     Requested(
         name="candles, as this bridge asks",
