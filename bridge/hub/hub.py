@@ -18,7 +18,7 @@ from bridge.hub.bound import Bound
 from bridge.hub.contract import Log, Publication
 from bridge.hub.cursor import Cursor
 from bridge.hub.folding import Folds
-from bridge.hub.intake import Intake
+from bridge.hub.intake import Ask, Intake
 from bridge.hub.interest import FeedInterest, InterestLedger, Sources, as_asked
 from bridge.hub.join import Here, Page
 from bridge.hub.refusals import Refusals
@@ -100,6 +100,10 @@ class Hub:
     def interest(self, feed: FeedName) -> FeedInterest:
         """What clients want of a feed; the same object each time."""
         return self._interests.feed(feed)
+
+    def ask_by(self, ask: Ask) -> None:
+        """Say who has vendors asked for the quotes that are made here; until then nobody is asked."""
+        self._intake.ask = ask
 
     async def run(self) -> None:
         """End lingers, leases, derived bars and old history at their time, until cancelled."""

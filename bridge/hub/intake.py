@@ -5,7 +5,7 @@ again) is made here, before `append`, by the process that owns the feed. The hub
 since when, and what is kept.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -41,6 +41,9 @@ from bridge.model import (
     Want,
 )
 
+Ask = Callable[[Want], None]
+"""Has a vendor asked for a quote that is made here; the answer, if any, comes as an event."""
+
 
 class Intake:
     """Assembles, derives and appends.
@@ -61,6 +64,7 @@ class Intake:
         self.assembler = Assembler(numbering)
         self.cuts = Cuts(numbering)
         self.derivations = Derivations(topics)
+        self.ask: Ask | None = None
 
     def publish(self, event: UpstreamEvent) -> None:
         """Take an event of a feed into the log; what says nothing new is left out. Never awaits."""
@@ -105,8 +109,15 @@ class Intake:
             self._uncovered(Uncovered(feed=want.feed, topics=(topic,), ts_recv=self._clock(), reason=reason))
 
     def close(self) -> None:
-        """Say what is over by the clock."""
-        self._made(self.derivations.close(self._clock()))
+        """Say what is over by the clock, and have vendors asked for what they alone know."""
+        now = self._clock()
+        self._made(self.derivations.close(now))
+        self._have_asked(now)
+
+    def _have_asked(self, now: UnixNanos) -> None:
+        if self.ask is not None:
+            for want in self.derivations.asks(now):
+                self.ask(want)
 
     def forget(self, feed: FeedName, topic: Topic) -> None:
         """Trust nothing that a feed has said of a topic so far."""
@@ -128,6 +139,10 @@ class Intake:
             self._made(self.derivations.take(event))
 
     def _quote(self, event: QuotePatch) -> None:
+        answered = None if event.derived else self.derivations.answered(event)
+        if answered is not None:
+            self._made(answered)
+            return
         quote = self.assembler.quote(event)
         if quote is not None:
             self._log.append(quote)
@@ -185,6 +200,7 @@ class Intake:
         derived.covered = True
         if anew:
             derived.maker.begin(since)
+        self._have_asked(self._clock())
         self._covered(Covered(feed=feed, topics=(topic,), ts_recv=since))
         whole = None if topic.instrument is None else self.assembler.whole_book(feed, topic.instrument)
         if whole is not None:
