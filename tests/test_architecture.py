@@ -68,6 +68,7 @@ MAY_IMPORT = {
 """Part → what of ours it may import besides itself; `docs/explanation/architecture.md` says why."""
 
 MAY_AWAIT = {
+    "app/days.py",
     "app/house.py",
     "cli/demo.py",
     "cli/serve.py",

@@ -16,6 +16,7 @@ from random import SystemRandom
 import msgspec
 import trio
 
+from bridge.app.days import Days
 from bridge.app.lining_up import line_up, tapped, with_lineups
 from bridge.app.serving import limits_of, manner_of, served_dialects
 from bridge.app.visiting import Visiting, has_private_feeds, make_visitors, with_visitors
@@ -157,7 +158,9 @@ async def run_bridge(config: Config, *, task_status: trio.TaskStatus[Running] = 
         house = _house(hub, feeds, arbiter.resolve, config.listen, config.auth, config.limits, served, listed)
         house = with_lineups(replace(house, via=partial(_via, own_id, feeds)), lineups)
         house = with_visitors(house, visitors, visiting)
-        await _run([hub.run, lineups.run, visitors.run], feeds, house, task_status)
+        days = Days(house.ask, feeds)
+        hub.ask_by(days.want)
+        await _run([hub.run, lineups.run, visitors.run, days.run], feeds, house, task_status)
 
 
 def _entry(name: FeedName, settings: FeedSettings, symbols: SymbolTable) -> FeedEntry:

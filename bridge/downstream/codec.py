@@ -42,6 +42,7 @@ class CodecStatistics(msgspec.Struct, frozen=True, kw_only=True):
     dialect: str
     transport: Transport
     extra: bool
+    wording: str
     encoded: int
     unspeakable: int
 
@@ -81,7 +82,7 @@ class Codec:
         self.key = next(_KEYS)
         self.transport = transport
         self._name = dialect.name
-        self._extra = options.extra
+        self._options = options
         self._encoder = dialect.encoder(transport, symbols, options)
         self.replaces_books = transport in dialect.profile.replaces_books
         self._encoded = 0
@@ -96,6 +97,14 @@ class Codec:
         if known is None:
             known = publication.encoded[self.key] = self._make(publication, hub)
         return known
+
+    def encode_all(self, publications: Sequence[Publication], hub: Hub) -> list[bytes]:
+        """Return the framed bytes of each."""
+        key = self.key
+        try:
+            return [publication.encoded[key] for publication in publications]  # nearly always
+        except KeyError:
+            return [self.encode(publication, hub) for publication in publications]
 
     def cost(self, publications: Sequence[Publication], hub: Hub) -> int:
         """Return how many bytes they are while they wait for a slow client."""
@@ -119,7 +128,8 @@ class Codec:
         return CodecStatistics(
             dialect=self._name,
             transport=self.transport,
-            extra=self._extra,
+            extra=self._options.extra,
+            wording=self._options.wording,
             encoded=self._encoded,
             unspeakable=self._unspeakable,
         )

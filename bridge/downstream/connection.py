@@ -10,12 +10,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
+import msgspec
 import structlog
 import trio
 
 from bridge.dialects.contract import Refusal
-from bridge.downstream.alarms import Alarm
+from bridge.downstream.codec import Codec
 from bridge.downstream.contract import Granted, Identity
+from bridge.downstream.expiry import Expiry
 from bridge.downstream.fanout import StreamWriter
 from bridge.downstream.goodbyes import problem
 from bridge.downstream.holdings import Holdings
@@ -25,13 +27,7 @@ from bridge.downstream.registry import ConnectionStatistics
 from bridge.downstream.terms import Terms, heartbeat_seconds, options_of, padding_bytes, skips_trades, told_limits
 from bridge.downstream.ways import Ways
 from bridge.hub.holes import LagCounts
-from bridge.model import SECONDS, Code, Stream, Topic, TopicRefused, UnixNanos, Want, Wishes
-
-EXPIRY_CHECK_SECONDS = 30.0
-"""How often a token's end is compared with the wall clock, which an operator may set at any moment."""
-
-EXPIRY_WARNING_SECONDS = 60
-"""How long before its token's end a client is warned, where its dialect has a word for it."""
+from bridge.model import Code, Stream, Topic, TopicRefused, UnixNanos, Want, Wishes
 
 _log = structlog.get_logger("bridge.downstream.connection")
 
@@ -51,22 +47,20 @@ class StreamConnection:
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
-        house, served = terms.house, terms.exchange.served
+        house = terms.house
         self.identity = terms.identity
         self.name = secrets.token_urlsafe(16)
         self.wishes = Wishes()
         self._since = house.clock()
         self._nursery: trio.Nursery | None = None
         self._outlet: Outlet | None = None
-        self._expiry: Alarm | None = None
-        self._warned: UnixNanos | None = None
         self._error: Exception | None = None
         self._holdings = Holdings(terms.limits.subscriptions_per_connection)
         self.writer = StreamWriter(
             Ways(
                 hub=house.hub,
                 clock=house.clock,
-                codec=house.codecs.of(served.dialect, served.symbols, terms.transport, options_of(terms.exchange)),
+                codec=self._codec(),
                 conversation=terms.conversation,
                 pump=house.pump,
                 heartbeat_seconds=heartbeat_seconds(terms),
@@ -80,6 +74,7 @@ class StreamConnection:
                 stalled=self._hang_up,
             )
         )
+        self._expiry = Expiry(house.clock, house.pump, self._warn, lambda: self.writer.end(Code.TOKEN_EXPIRED))
 
     def __repr__(self) -> str:
         return f"<StreamConnection {self._terms.transport} of {self.identity.user}, {len(self._holdings)} topics>"
@@ -112,7 +107,13 @@ class StreamConnection:
             self.writer.subscription.wish(wishes)
 
     def subscribe(
-        self, granted: Sequence[Granted], after: str | None, unasked: Sequence[Granted] = ()
+        self,
+        granted: Sequence[Granted],
+        after: str | None,
+        unasked: Sequence[Granted] = (),
+        *,
+        anew: bool = False,
+        later: bool = False,
     ) -> tuple[Topic, ...]:
         """Hold these too, all or nothing, and return what is served of them.
 
@@ -122,13 +123,17 @@ class StreamConnection:
             granted: what the client asked for.
             after: the cursor to resume from; None = fresh.
             unasked: what the party sends without being asked; not counted and not told.
+            anew: what of it is held already begins anew, with its state.
+            later: nothing of it is sent before `join`.
 
         Raises:
             Refusal: `too_many_subscriptions`; `bad_request`: `after` is no cursor, or comes too late.
         """
         self._holdings.room_for(granted)
         served = tuple(dict.fromkeys(topic for one in granted for topic in one.served))
-        wants = self._holdings.missing([*granted, *unasked])
+        if anew:
+            self._let_go([topic for one in granted for topic in one.served])
+        wants = () if later else tuple(want for one in (*granted, *unasked) for want in one.wants)
         if self.writer.subscription is None:
             self._open(wants, after, served)
         elif after is not None:
@@ -139,11 +144,22 @@ class StreamConnection:
         self._holdings.add(granted)
         return served
 
+    def join(self, topics: Sequence[Topic]) -> None:
+        """Send from now on what was subscribed for `later`, but for what was left meanwhile."""
+        if self.writer.subscription is not None:
+            held = [one for one in self._holdings.granted if one.topic in topics]
+            self.writer.subscription.add([want for one in held for want in one.wants])
+
     def unsubscribe(self, topics: Sequence[Topic] | None) -> tuple[Topic, ...]:
         """Hold these no longer; None = all. Returns those that were held."""
         dropped = self._holdings.topics if topics is None else self._holdings.held(topics)
         self._let_go(self._holdings.remove(dropped))
         return dropped
+
+    def reword(self) -> None:
+        """Tell every topic in the words that the conversation has for it now."""
+        wordings = self._terms.conversation.wordings()
+        self.writer.tell({topic: [self._codec(word) for word in words] for topic, words in wordings.items()})
 
     def complain(self, refusal: Refusal) -> None:
         """Tell the client what could not be done; the connection lives on."""
@@ -153,7 +169,7 @@ class StreamConnection:
     def renew(self, identity: Identity) -> None:
         """Go on with a new token of the same user; what it does not grant leaves with a problem each."""
         self.identity = identity
-        self._look_at_token(trio.current_time())
+        self._expiry.watch(self.identity.expires)
         house = self._terms.house
         for held in self._holdings.granted:
             try:
@@ -187,7 +203,7 @@ class StreamConnection:
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(
-            start=self._start,
+            start=self.start,
             freed=self.writer.freed,
             stalled=self._hang_up,
             patience_seconds=self._terms.limits.write_deadline_seconds or float("inf"),
@@ -195,18 +211,17 @@ class StreamConnection:
 
     def _begin(self, outlet: Outlet) -> None:
         self.writer.begin(outlet)
-        self._look_at_token(trio.current_time())
+        self._expiry.watch(self.identity.expires)
         if self._terms.house.closing.is_set():  # since the request came
             self.writer.end(Code.GOING_AWAY)
 
     def _leave(self) -> None:
         self.writer.stop()
-        if self._expiry is not None:
-            self._expiry.cancel()
+        self._expiry.cancel()
         if self.writer.subscription is not None:
             self.writer.subscription.close()
 
-    def _start(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
+    def start(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
         """Start a task that ends with the stream; when it finds that the client is gone, the stream ends."""
         if self._nursery is not None:
             self._nursery.start_soon(self._contain, partial(work, *arguments))
@@ -218,7 +233,7 @@ class StreamConnection:
             self._cancel()
 
     def _ended(self, code: Code) -> None:
-        self._start(self._close, code)
+        self.start(self._close, code)
 
     async def _close(self, code: Code) -> None:
         if self._outlet is not None:
@@ -233,28 +248,6 @@ class StreamConnection:
     def _cancel(self) -> None:
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
-
-    def _look_at_token(self, now: float) -> None:
-        """End the stream when its token has ended; look again when that may be so."""
-        if self._expiry is not None:
-            self._expiry.cancel()
-        if self.identity.expires is None:
-            return
-        left = (self.identity.expires - self._terms.house.clock()) / SECONDS
-        if left <= 0:
-            self.writer.end(Code.TOKEN_EXPIRED)
-            return
-        seconds = min(EXPIRY_CHECK_SECONDS, self._until_warned(self.identity.expires, left))
-        self._expiry = self._terms.house.pump.at(now + seconds, self._look_at_token)
-
-    def _until_warned(self, expires: UnixNanos, left: float) -> float:
-        """Say that the token is about to end, once it is; return the seconds until something is due."""
-        if left > EXPIRY_WARNING_SECONDS:
-            return left - EXPIRY_WARNING_SECONDS
-        if self._warned != expires:
-            self._warned = expires
-            self.writer.say(self._terms.conversation.expiring(expires, self._terms.house.clock()))
-        return left
 
     def _open(self, wants: Sequence[Want], after: str | None, served: Sequence[Topic]) -> None:
         house = self._terms.house
@@ -285,6 +278,14 @@ class StreamConnection:
             self.complain(Refusal(code, event.message, topic=str(topic)))
         if code is not Code.UPSTREAM_FULL:
             self._let_go(self._holdings.lose(event.topic, event.feed))
+
+    def _codec(self, wording: str = "") -> Codec:
+        served = self._terms.exchange.served
+        options = msgspec.structs.replace(options_of(self._terms.exchange), wording=wording)
+        return self._terms.house.codecs.of(served.dialect, served.symbols, self._terms.transport, options)
+
+    def _warn(self, expires: UnixNanos) -> None:
+        self.writer.say(self._terms.conversation.expiring(expires, self._terms.house.clock()))
 
     def _let_go(self, topics: Sequence[Topic]) -> None:
         if topics and self.writer.subscription is not None:

@@ -12,7 +12,7 @@ slow consumers are its matter. Ending is a flag that the next step sees; the goo
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import trio
@@ -20,14 +20,15 @@ import trio
 from bridge.dialects.contract import Message
 from bridge.downstream.alarms import Alarm, Call
 from bridge.downstream.batch import Batcher
-from bridge.downstream.codec import framed
+from bridge.downstream.codec import Codec, framed
 from bridge.downstream.goodbyes import goaway
 from bridge.downstream.outlet import Frame, Outlet, as_it_is, padded
-from bridge.downstream.sieve import belongs, newest_books
+from bridge.downstream.sieve import belongs, newest_books, without_other_orders
 from bridge.downstream.ways import Ways
+from bridge.downstream.wording import Mixed
 from bridge.hub.contract import Publication
 from bridge.hub.hub import Bound, Subscription
-from bridge.model import Code, Topic
+from bridge.model import Code, InstrumentId, Topic
 
 SOON_SECONDS = 0.001
 """Events held back for a rate are looked at no more often than this."""
@@ -51,6 +52,8 @@ class StreamWriter:
         "_ending",
         "_frame",
         "_gone",
+        "_mixed",
+        "_orders_of",
         "_outlet",
         "_pump",
         "_queued",
@@ -72,6 +75,8 @@ class StreamWriter:
         self._outlet: Outlet | None = None
         self._batcher: Batcher | None = None
         self._frame: Frame = as_it_is
+        self._mixed: Mixed | None = None
+        self._orders_of: frozenset[InstrumentId] | None = None
         self.subscription: Subscription | None = None
         self.sent_bytes = 0
         self.sent_events = 0
@@ -118,12 +123,22 @@ class StreamWriter:
         """Write from now on."""
         self._outlet = outlet
         self._frame = padded(outlet.frame, self._ways.padding_bytes)
-        self._batcher = self._ways.pump.batcher(self._ways.codec, self._ways.hub, self._frame)
+        self._batcher = self._make_batcher()
         self._ways.pump.streams.add(self)
         self._quiet_since = trio.current_time()
         if self._ways.heartbeat_seconds:
             self._set_alarm("heartbeat", self._quiet_since + self._ways.heartbeat_seconds, self._live)
         self.freed()
+
+    def tell(self, wordings: Mapping[Topic, Sequence[Codec]]) -> None:
+        """Tell these topics by codecs of their own from now on, and all others by the ordinary one."""
+        if wordings or self._mixed is not None:
+            self._mixed = Mixed(self._ways.codec, wordings) if wordings else None
+            self._batcher = self._make_batcher()
+
+    def tell_orders_of(self, instruments: frozenset[InstrumentId]) -> None:
+        """Leave out the orders of all other instruments from now on."""
+        self._orders_of = instruments
 
     def stop(self) -> None:
         """Write no more."""
@@ -205,6 +220,11 @@ class StreamWriter:
         if not self._outlet.try_write(data):  # type: ignore[union-attr]  # no step is made before `begin`
             self._set_blocked(blocked=True)
 
+    def _make_batcher(self) -> Batcher:
+        if self._mixed is not None:
+            return Batcher(self._mixed, self._ways.hub, self._frame)
+        return self._ways.pump.batcher(self._ways.codec, self._ways.hub, self._frame)
+
     def _decide_on_batch(self, subscription: Subscription) -> None:
         pending = self._taken
         if not pending:
@@ -213,6 +233,8 @@ class StreamWriter:
                 self._look_again(subscription.due_at)
             if self._sieves:
                 pending = newest_books(pending)
+            if self._orders_of is not None:
+                pending = without_other_orders(pending, self._orders_of)
             if not pending:
                 return
         assert self._batcher is not None  # noqa: S101 - no step is made before `begin`

@@ -97,7 +97,8 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     Attributes:
         inbound_messages_burst: how many messages of a WebSocket client may come at once; 0 = as many as a second's.
         linger_seconds: how long an upstream subscription outlives its last subscriber: a page reload should not cost one.
-        heartbeat_seconds: how often a quiet stream says that it lives; below the 30 to 60 s after which proxies give up.
+        heartbeat_seconds: how often a quiet stream says that it lives, where its party has no habit of its own; below the 30 to
+            60 s after which proxies give up.
         drain_seconds: how long a stopping bridge lets its streams say goodbye.
         write_deadline_seconds: how long one write may wait for a peer that does not read.
         pending_bytes_per_connection: what may wait for a slow client; kernel buffers come on top.
@@ -147,6 +148,7 @@ class DialectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             `dialects.contract.Manner`, which not every dialect heeds.
         named_events: whether the messages of an event stream have a name beside the `type` in their data.
         timestamp_unit: of the times that its messages have: `s` or `ms`.
+        orders_by_asset: whether a stream tells only the orders of what it subscribes to.
     """
 
     hosts: tuple[str, ...] = ()
@@ -156,3 +158,4 @@ class DialectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     realtime_path: str | None = None
     named_events: bool | None = None
     timestamp_unit: str | None = None
+    orders_by_asset: bool | None = None

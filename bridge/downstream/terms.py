@@ -33,13 +33,13 @@ def options_of(exchange: Exchange) -> EncoderOptions:
 def heartbeat_seconds(terms: Terms) -> float:
     """Return how long this stream may be silent; 0 = for ever.
 
-    The operator's word for the dialect decides; without one, the shorter of `[limits]` and what the party itself does.
+    The operator's word for the dialect decides; without one what the party itself does, whose clients may count on that; and
+    `[limits]` where a party has no habit of its own.
     """
     served = terms.exchange.served
     if served.settings.heartbeat_seconds is not None:
         return served.settings.heartbeat_seconds
-    both = (terms.limits.heartbeat_seconds, served.dialect.profile.heartbeat_seconds.get(terms.transport, 0))
-    return min((seconds for seconds in both if seconds), default=0)
+    return served.dialect.profile.heartbeat_seconds.get(terms.transport, terms.limits.heartbeat_seconds)
 
 
 def padding_bytes(terms: Terms) -> int:

@@ -5,7 +5,6 @@ it; the log calls `Applier.apply`, in log order, and only that touches history, 
 so under Trio nothing comes between "replay" and "join" in `open`: a late joiner sees no gap and no duplicate, without a lock.
 """
 
-import math
 from collections.abc import Sequence
 
 import msgspec
@@ -18,7 +17,7 @@ from bridge.hub.bound import Bound
 from bridge.hub.contract import Log, Publication
 from bridge.hub.cursor import Cursor
 from bridge.hub.folding import Folds
-from bridge.hub.intake import Intake
+from bridge.hub.intake import Ask, Intake
 from bridge.hub.interest import FeedInterest, InterestLedger, Sources, Watcher, as_asked
 from bridge.hub.join import Here, Page
 from bridge.hub.refusals import Refusals
@@ -28,7 +27,6 @@ from bridge.hub.statistics import HubStatistics
 from bridge.hub.subscription import Subscription
 from bridge.hub.topic import TopicRecord, Topics
 from bridge.model import (
-    SECONDS,
     FeedName,
     FeedStatus,
     Topic,
@@ -111,12 +109,17 @@ class Hub:
         """A feed is over: forget all of it once nobody wants anything of it and its history has aged."""
         self._retired.add(feed)
 
+    def ask_by(self, ask: Ask) -> None:
+        """Say who has vendors asked for the quotes that are made here; until then nobody is asked."""
+        self._intake.ask = ask
+
     async def run(self) -> None:
         """End lingers, leases, derived bars and old history at their time, until cancelled."""
         sweep_at = trio.current_time() + SWEEP_SECONDS
         while True:
             self._due = trio.Event()
-            with trio.move_on_at(min(sweep_at, self._interests.next_expiry(), self._next_second())):
+            next_close = trio.current_time() + self._intake.seconds_to_close()
+            with trio.move_on_at(min(sweep_at, self._interests.next_expiry(), next_close)):
                 await self._due.wait()
             self._intake.close()
             now = trio.current_time()
@@ -275,12 +278,6 @@ class Hub:
         record = self._topics.find(want.feed, want.topic)
         if want.topic.depth is not None and record is not None:
             record.latest.forget()
-
-    def _next_second(self) -> float:
-        """When to look for derived bars that are over, in Trio's seconds: all intervals end with a second of the wall clock."""
-        if not self._intake.derivations:
-            return math.inf
-        return trio.current_time() + 1 - self._clock() % SECONDS / SECONDS
 
     def _sweep(self) -> None:
         now = self._clock()

@@ -146,9 +146,9 @@ class Arbiter:
 
     def _feeds_of(self, topic: Topic, instrument: InstrumentId) -> Sequence[FeedEntry]:
         listed = self._listed.get(instrument)
-        if listed is not None:
+        if listed:
             return listed
-        for feed in () if self._strict else self._feeds.values():
+        for feed in () if self._strict or listed is not None else self._feeds.values():
             matches = any(fnmatchcase(instrument, glob) for glob in feed.globs)
             if matches and feed.symbols.vendor_symbol(instrument, feed.transport) is not None:
                 self._remember(topic, instrument)

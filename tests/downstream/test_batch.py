@@ -22,6 +22,9 @@ class Bytes:
             known = publication.encoded[self.key] = self.made.get(publication.offset, b"<%d>" % publication.offset)
         return known
 
+    def encode_all(self, publications, hub):
+        return [self.encode(publication, hub) for publication in publications]
+
 
 def publications(*offsets: int) -> list[Publication]:
     return [Publication(offset, f"event {offset}") for offset in offsets]

@@ -194,6 +194,7 @@ class Bench:
         self.hub = Hub(MemoryLog(), self.clock, HubSettings(linger_seconds=limits.linger_seconds), sources)
         self.auth = auth
         self.answers: dict[FeedName, Answer] = {}
+        self.answer_seconds = 0.0
         self.asked: list[tuple[FeedName, Question]] = []
         self.gate = Gate(auth, self.clock)
         loaded = load_dialect(dialect)
@@ -216,7 +217,9 @@ class Bench:
 
     async def _ask(self, feed: FeedName, question: Question, deadline_seconds: float) -> Answer:
         self.asked.append((feed, question))
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(min(self.answer_seconds, deadline_seconds))
+        if self.answer_seconds > deadline_seconds:
+            return Answer(outcome=Outcome.FAILED)
         return self.answers.get(feed, Answer(outcome=Outcome.UNSUPPORTED))
 
     # ── upstream ──

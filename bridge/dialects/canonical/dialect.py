@@ -55,6 +55,8 @@ from bridge.errors import Unspeakable, VendorProtocolError
 from bridge.model import Code, FeedName, Retry, Topic, TopicKind, UnixNanos, UpstreamEvent
 
 _HEARTBEAT_SECONDS = 15
+"""As a bridge does it unless its operator has it otherwise (`limits.heartbeat_seconds`)."""
+
 _CONNECTIONS = 5
 _SUBSCRIPTIONS = 50
 _MESSAGES_PER_SECOND = 100
@@ -87,7 +89,6 @@ PROFILE = Profile(
         subscriptions_per_connection=_SUBSCRIPTIONS,
         inbound_messages_per_second=_MESSAGES_PER_SECOND,
     ),
-    heartbeat_seconds={Transport.SSE: _HEARTBEAT_SECONDS, Transport.WEBSOCKET: _HEARTBEAT_SECONDS},
     declares_gaps=True,
 )
 

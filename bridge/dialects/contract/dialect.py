@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bridge.dialects.contract.client import Asked, Decoder, HttpRequest, Requests, Signal
+from bridge.dialects.contract.encoder import Encoder, EncoderOptions
 from bridge.dialects.contract.manner import Manner
 from bridge.dialects.contract.profile import Lane, Profile, Spelling, SymbolTable, Transport
 from bridge.dialects.contract.question import Question
 from bridge.dialects.contract.server import (
     Conversation,
-    Encoder,
-    EncoderOptions,
     Endpoint,
     HttpAnswer,
     Mint,

@@ -184,7 +184,7 @@ def read_channel(fields: ClientFields, symbols: SymbolTable) -> Topic:
     """Read which topic a client means; a book has the depth it asks for, and none when that is 0 or beyond our largest cut.
 
     Raises:
-        Refusal: `bad_request`, or `unknown_instrument` with the topic as it was meant.
+        Refusal: `bad_request`, or `unknown_instrument` with the topic as it was meant; `ref` is the symbol as it was said.
     """
     kind = KINDS.get(fields.channel or "")
     if kind is None:
@@ -196,8 +196,8 @@ def read_channel(fields: ClientFields, symbols: SymbolTable) -> Topic:
         raise Refusal(Code.BAD_REQUEST, "depth is a number of levels; 0 means all")
     instrument = symbols.instrument(fields.symbol, Transport.WEBSOCKET)
     if instrument is None:
-        topic = f"{kind.value}:{fields.symbol[:64]}"
-        raise Refusal(Code.UNKNOWN_INSTRUMENT, "there is no such symbol", topic=topic)
+        symbol = fields.symbol[:64]
+        raise Refusal(Code.UNKNOWN_INSTRUMENT, "there is no such symbol", topic=f"{kind.value}:{symbol}", ref=symbol)
     cut = kind is TopicKind.BOOK and 0 < depth <= MAX_DEPTH
     return Topic(kind, instrument, depth=depth if cut else None)
 

@@ -168,7 +168,7 @@ class TradingViewDialect:
 
     def encoder(self, transport: Transport, symbols: SymbolTable, options: EncoderOptions) -> TradingViewEncoder:
         """Return what spells events; a quote's other fields are this vendor's own, so they always go along."""
-        return TradingViewEncoder(transport, symbols, self._manner)
+        return TradingViewEncoder(transport, symbols, self._manner, options.wording)
 
     def conversation(self, transport: Transport, symbols: SymbolTable) -> TradingViewConversation:
         """Return the server's side of one connection."""
