@@ -86,6 +86,11 @@ PARTS: dict[str, dict[str, Part]] = {
     "TradingView quick start (SSE)": {
         "quotes": Part(rf"BINANCE:BTCUSDT: {PRICE}", (NATIVE, QUOTE_OF_BOTH, *ALL_NATIVE[2:])),
     },
+    "TradingView quick start (SSE), `type=price`": {
+        "candles": Part(
+            rf"BINANCE:BTCUSDT: {PRICE}", (BARS_OF_TRADES, BARS_OF_TRADES, NO_POLLED_TRADES, NATIVE, NATIVE)
+        ),
+    },
     "TradingView WebSocket": {
         "quote_update": Part(rf'.*"quote_update".*"lp":{PRICE}.*', (NATIVE, QUOTE_OF_BOTH, *ALL_NATIVE[2:])),
         "update": Part(
@@ -125,6 +130,7 @@ CLIENTS: dict[str, tuple[str, Callable[[str], str]]] = {
     "Liquidity WebSocket class": ("liquidity", printed.websocket_client),
     "Liquidity polling": ("liquidity", lambda page: POLLS),
     "TradingView quick start (SSE)": ("tradingview", printed.quick_start),
+    "TradingView quick start (SSE), `type=price`": ("tradingview", printed.candles),
     "TradingView WebSocket": ("tradingview", lambda page: TALKS),
 }
 """Name → whose client it is, and its code."""
