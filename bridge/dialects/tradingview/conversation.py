@@ -31,9 +31,8 @@ from bridge.dialects.tradingview.requests import (
     SYMBOLS_PER_GROUP,
     read_client,
     read_stream_query,
-    read_timeframe,
 )
-from bridge.dialects.tradingview.symbols import TIMEFRAMES, from_client
+from bridge.dialects.tradingview.symbols import TIMEFRAMES, from_client, read_timeframe, require_plain
 from bridge.model import (
     MILLISECONDS,
     Bar,
@@ -117,6 +116,7 @@ class TradingViewConversation:
     def _act(self, message: ClientMessage, now: UnixNanos) -> Sequence[Action]:
         match message.action:
             case "subscribe":
+                require_plain(message.type)
                 topic = self._topic(message.symbol, read_timeframe(message.timeframe))
                 history = min(max(0, message.range or 0), BARS_PER_QUESTION)
                 return self._subscribe(message.id, CANDLES, (topic,), history)

@@ -26,7 +26,7 @@ from bridge.dialects.contract import (
     Transport,
 )
 from bridge.dialects.tradingview.messages import ClientMessage
-from bridge.dialects.tradingview.symbols import DEFAULT_TIMEFRAME, INTERVALS, TIMEFRAMES, bar_id
+from bridge.dialects.tradingview.symbols import TIMEFRAMES, bar_id, read_timeframe
 from bridge.model import Code, Interval, Topic, TopicKind
 
 STREAM_HOST = "https://ws.tradingviewapi.com"
@@ -285,15 +285,3 @@ def read_stream_query(query: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ..
         raise Refusal(Code.BAD_REQUEST, f"type is quote or price, not {kind[:20]!r}")
     timeframe = (*query.get("timeframe", ()), None)[0]
     return symbols, read_timeframe(timeframe) if kind == "price" else None
-
-
-def read_timeframe(word: str | int | None) -> Interval:
-    """Read a timeframe; None or "" is the page's default.
-
-    Raises:
-        Refusal: `bad_request`: not one of the page's list.
-    """
-    interval = INTERVALS.get(str(word or DEFAULT_TIMEFRAME))
-    if interval is None:
-        raise Refusal(Code.BAD_REQUEST, f"timeframe is one of {', '.join(INTERVALS)}, not {str(word)[:20]!r}")
-    return interval

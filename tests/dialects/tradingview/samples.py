@@ -601,7 +601,7 @@ REQUESTED = (
     ),
     Requested(
         name="candles, as the vendor's examples ask",
-        text=b'{"action":"subscribe","id":"price_btc","symbol":"BINANCE:BTCUSDT","range":100,"type":"HeikinAshi"}',
+        text=b'{"action":"subscribe","id":"price_btc","symbol":"BINANCE:BTCUSDT","range":100,"type":"Japanese"}',
         actions=(
             Subscribe(topics=(BAR_5M,), ref="price_btc", answer=Held("price_btc", "price", (BAR_5M,)), history=100),
         ),

@@ -383,3 +383,13 @@ def test_a_rest_request_for_a_symbol_that_cannot_be_is_refused():
     with pytest.raises(Refusal) as caught:
         DIALECT.state_question(Request(endpoint=endpoint, segments={"symbol": "AAPL"}), TABLE)
     assert caught.value.code is Code.UNKNOWN_INSTRUMENT
+
+
+@pytest.mark.parametrize("chart", ["HeikinAshi", "Renko"])
+def test_a_chart_that_computes_its_own_candles_is_refused_rather_than_given_plain_ones(chart):
+    client = Client()
+    (error,) = client.say(action="subscribe", id="c", symbol="BINANCE:BTCUSDT", type=chart)
+    assert (error["type"], error["id"]) == ("error", "c")
+    assert not client.topics
+    client.say(action="subscribe", id="c", symbol="BINANCE:BTCUSDT", type="Japanese")
+    assert [str(topic) for topic in client.topics] == ["bar.5m:BINANCE:BTCUSDT"]
