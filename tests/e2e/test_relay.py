@@ -135,7 +135,7 @@ async def test_a_short_break_between_the_bridges_costs_nothing(transport):
         nursery.start_soon(websocket, house.near.urls[0], near, token_of("liquidity/acme"))
         await until(lambda: near.of("trade"))
         nursery.start_soon(websocket, house.far.urls[0], far, token_of("relay/acme"))
-        await until(lambda: len(far.of("trade")) > 5 and far.of("quote") and len(far.of("book_delta")) > 5)
+        await until(lambda: len(far.of("trade")) > 5 and far.of("quote") and len(far.of("book_delta")) > 20)
         for how in (End.RST, End.FIN, End.RST):
             before, seen = len(far.events), len(near.of("trade"))
             house.network.refusing = True
@@ -164,7 +164,7 @@ async def test_a_gap_that_the_near_bridge_declares_is_declared_by_the_far_one(tr
         nursery.start_soon(websocket, house.near.urls[0], near, token_of("liquidity/acme"))
         await until(lambda: len(near.of("trade")) > 5)
         nursery.start_soon(websocket, house.far.urls[0], far, client_token(AUTH, 3600))
-        await until(lambda: len(far.of("trade")) > 5 and len(far.of("book_delta")) > 5)
+        await until(lambda: len(far.of("trade")) > 5 and len(far.of("book_delta")) > 20)
         house.party.proxy.refusing = True
         healthy = len(far.of("feed_status"))
         assert house.party.proxy.drop()
@@ -211,7 +211,7 @@ async def test_what_the_near_bridge_cannot_make_good_after_a_break_is_declared(t
             nursery.start_soon(websocket, running.urls[0], far, client_token(AUTH, 3600))
             async with AsyncExitStack() as life:
                 await life.enter_async_context(bridge(near_config))
-                await until(lambda: len(far.of("trade")) > 5 and len(far.of("book_delta")) > 5)
+                await until(lambda: len(far.of("trade")) > 5 and len(far.of("book_delta")) > 20)
                 if restarts:
                     await life.aclose()
                     await life.enter_async_context(bridge(near_config))
