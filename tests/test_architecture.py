@@ -179,7 +179,7 @@ def contracts(module: Path) -> bool:
 
 
 UPSTREAM_AWAITS = """
-    answer ask bell body carrier changes connectors exchange feed handover http line link pace polling prompt silence sse
+    answer ask bell body carrier changes connectors exchange feed handover http line link pace polling prompt repairs silence sse
     stream_feed tape token_sources tokens tunnel websocket websocket_connection
 """
 DOWNSTREAM_AWAITS = """

@@ -163,7 +163,14 @@ def _entry(name: FeedName, settings: FeedSettings, symbols: SymbolTable) -> Feed
 
 def _tools(hub: Hub, name: FeedName, own_id: str | None = None) -> FeedTools:
     interest = hub.interest(name)
-    return FeedTools(publish=hub.publish, interest=interest, clock=wall_clock, random=SystemRandom(), bridge=own_id)
+    return FeedTools(
+        publish=hub.publish,
+        interest=interest,
+        clock=wall_clock,
+        random=SystemRandom(),
+        bridge=own_id,
+        suspicions=hub.suspicions(name),
+    )
 
 
 def _via(own_id: str, feeds: Mapping[FeedName, Feed], names: Iterable[FeedName]) -> tuple[str, ...]:

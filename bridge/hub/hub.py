@@ -26,6 +26,7 @@ from bridge.hub.replay import Replays
 from bridge.hub.settings import HubSettings
 from bridge.hub.statistics import HubStatistics
 from bridge.hub.subscription import Subscription
+from bridge.hub.suspicions import FeedSuspicions
 from bridge.hub.topic import TopicRecord, Topics
 from bridge.model import (
     SECONDS,
@@ -100,6 +101,10 @@ class Hub:
     def interest(self, feed: FeedName) -> FeedInterest:
         """What clients want of a feed; the same object each time."""
         return self._interests.feed(feed)
+
+    def suspicions(self, feed: FeedName) -> FeedSuspicions:
+        """Which books of a feed cannot be right as they stand; the same object each time."""
+        return self._intake.suspicions.feed(feed)
 
     async def run(self) -> None:
         """End lingers, leases, derived bars and old history at their time, until cancelled."""

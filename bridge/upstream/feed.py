@@ -15,13 +15,14 @@ from bridge.errors import ConfigError
 from bridge.model import AccountId, FeedName
 from bridge.upstream.ask import AskTools
 from bridge.upstream.connectors import open_connector
-from bridge.upstream.contract import Feed, Interest, Publish
+from bridge.upstream.contract import Feed, Interest, Publish, Suspicions
 from bridge.upstream.http import open_client
 from bridge.upstream.polling import PollingFeed
 from bridge.upstream.settings import FeedSettings
 from bridge.upstream.standing import Standing
 from bridge.upstream.stream_feed import StreamFeed, StreamTerms
 from bridge.upstream.tokens import make_keeper
+from bridge.upstream.witness import Witness
 
 
 class FeedTools(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +34,7 @@ class FeedTools(msgspec.Struct, frozen=True, kw_only=True):
         clock: wall time.
         random: for jitter.
         bridge: our own id, for a relay.
+        suspicions: which of its books cannot be right.
     """
 
     publish: Publish
@@ -40,6 +42,7 @@ class FeedTools(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     random: Random
     bridge: str | None = None
+    suspicions: Suspicions | None = None
 
 
 @asynccontextmanager
@@ -58,7 +61,8 @@ async def open_feed(
         raise ConfigError(f"feeds.{name}.transports: {dialect.name} does not speak {transport}; it speaks {known}")
     account = AccountId(f"{name}/{settings.account}") if settings.account else None
     site = site_of(settings)
-    standing = Standing(name, tools.publish, tools.clock)
+    witness = Witness(tools.publish)
+    standing = Standing(name, witness, tools.clock)
     async with open_client(settings, tools.clock) as client, open_connector(transport, client, profile) as connector:
         asking = AskTools(
             dialect=dialect,
@@ -66,7 +70,7 @@ async def open_feed(
             site=site,
             connector=connector,
             keeper=make_keeper(settings, dialect, site, client, tools.random.random),
-            publish=tools.publish,
+            publish=witness,
             clock=tools.clock,
             account=account,
         )
@@ -82,6 +86,9 @@ async def open_feed(
             interest=tools.interest,
             random=tools.random.random,
             bridge=tools.bridge,
+            witness=witness,
+            suspicions=tools.suspicions,
+            whole_books=transport in dialect.profile.replaces_books,
         )
         yield StreamFeed(standing, terms, asking)
 

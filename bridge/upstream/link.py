@@ -12,13 +12,13 @@ import structlog
 import trio
 
 from bridge.clock import Clock
-from bridge.dialects.contract import Credential, TransportProfile
+from bridge.dialects.contract import Comment, Credential, TransportProfile
 from bridge.errors import BridgeError, TransportLost, VendorProtocolError
 from bridge.model import Topic, UnixNanos
 from bridge.upstream.bell import Bell
 from bridge.upstream.bookmark import Bookmark
 from bridge.upstream.contract import Connection, ConnectionStatistics, Connector
-from bridge.upstream.effects import Complaint, Effect, Emit, GiveUp, Say
+from bridge.upstream.effects import Complaint, Effect, Emit, GiveUp, Say, Strange
 from bridge.upstream.pace import Pace
 from bridge.upstream.session import Session
 from bridge.upstream.silence import until_silent
@@ -111,6 +111,10 @@ class Link:
         """Unsubscribe; only where the transport lets subscriptions change."""
         self._act(self.session.drop(topics))
 
+    def anew(self, topics: Sequence[Topic]) -> None:
+        """Have topics that are served begin afresh; only where the transport lets subscriptions change."""
+        self._act(self.session.anew(topics))
+
     def close(self, reason: str) -> None:
         """Leave: nothing that still comes is heard."""
         if self.end is None:
@@ -183,6 +187,9 @@ class Link:
                 continue
             if frame is None:
                 continue
+            if isinstance(frame, Comment):
+                self._act(self.session.comment(frame))
+                continue
             if self.end is not None:
                 return  # nobody hears it, so it must not count as received
             self._frames += 1
@@ -248,5 +255,7 @@ class Link:
                     self._finish(TransportLost(f"{self.name}: {reason}"))
                 case Complaint(code, message):
                     _log.warning("a vendor complains", connection=self.name, code=code[:64], message=message[:200])
+                case Strange(kind):
+                    _log.info("a vendor says what we do not know", connection=self.name, kind=kind)
                 case _:
                     self._hear(self, effect)

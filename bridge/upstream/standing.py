@@ -13,7 +13,7 @@ import trio
 from bridge.clock import Clock
 from bridge.dialects.contract import Credential, Health
 from bridge.errors import BridgeError, VendorRefused
-from bridge.model import Covered, FeedHealth, FeedName, FeedStatus, Topic, TopicRefused, Uncovered, UnixNanos
+from bridge.model import Cause, Covered, FeedHealth, FeedName, FeedStatus, Topic, TopicRefused, Uncovered, UnixNanos
 from bridge.upstream.contract import ConnectionStatistics, FeedStatistics, Publish
 from bridge.upstream.counters import SessionCounters
 from bridge.upstream.effects import Aside, Felt, Passed
@@ -128,12 +128,29 @@ class Standing(SessionCounters):
         """How many topics are covered."""
         return len(self._covered)
 
-    def cover(self, topics: Iterable[Topic], *, continued: bool = False) -> None:
-        """These are received completely from here on; `continued`: as they were before the break, which cost nothing."""
+    def covers(self, topic: Topic) -> bool:
+        """Whether a topic is received completely."""
+        return topic in self._covered
+
+    def skip(self, topics: Iterable[Topic], reason: str, cause: Cause) -> None:
+        """Of those of these that are received completely, something is missing: a moment without coverage."""
+        known = [topic for topic in topics if topic in self._covered]
+        self.uncover(known, reason)
+        self.cover(known, cause=cause)
+
+    def cover(self, topics: Iterable[Topic], *, continued: bool = False, cause: Cause = Cause.UPSTREAM) -> None:
+        """These are received completely from here on.
+
+        Args:
+            topics: those not covered yet count.
+            continued: as they were before the break, which cost nothing.
+            cause: whose fault the break before was.
+        """
         new = tuple(sorted((topic for topic in topics if topic not in self._covered), key=str))
         if new:
             self._covered.update(new)
-            self.publish(Covered(feed=self.name, topics=new, ts_recv=self.clock(), continued=continued))
+            now = self.clock()
+            self.publish(Covered(feed=self.name, topics=new, ts_recv=now, continued=continued, cause=cause))
 
     def uncover(self, topics: Iterable[Topic], reason: str) -> None:
         """Something of these may be missed from here on."""

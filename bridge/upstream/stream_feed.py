@@ -10,13 +10,14 @@ from itertools import count
 import msgspec
 import trio
 
-from bridge.dialects.contract import Answer, Asked, Lane, Question, Transport, TransportProfile
+from bridge.dialects.contract import Answer, Asked, Lane, Outcome, Question, QuestionKind, Transport, TransportProfile
 from bridge.model import AccountId, Code, FeedName, Topic
 from bridge.upstream.ask import Asker, AskTools
 from bridge.upstream.bell import Bell
-from bridge.upstream.carrier import Carrier, CarrierTools
+from bridge.upstream.carrier import Carrier
+from bridge.upstream.carrier_tools import CarrierTools
 from bridge.upstream.changes import first_of
-from bridge.upstream.contract import FeedStatistics, Interest
+from bridge.upstream.contract import FeedStatistics, Interest, Suspicions
 from bridge.upstream.link import LinkTools
 from bridge.upstream.planner import (
     Add,
@@ -31,12 +32,17 @@ from bridge.upstream.planner import (
     plan,
     planned_slots,
 )
+from bridge.upstream.repairs import Repairs
 from bridge.upstream.roster import call_roll
 from bridge.upstream.session import Session
 from bridge.upstream.standing import Standing
+from bridge.upstream.witness import Witness
 
 COLLECT_SECONDS = 0.1
 """How long changes of interest are collected before the vendor is told."""
+
+FRESH_BOOK_SECONDS = 5.0
+"""How long a fresh book over REST is waited for; longer, and the stream has said it again."""
 
 
 class StreamTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +56,9 @@ class StreamTerms(msgspec.Struct, frozen=True, kw_only=True):
         interest: what clients want.
         random: draws from [0, 1).
         bridge: our own id, for a relay.
+        witness: what the feed publishes by, for those who follow it; None = nobody does.
+        suspicions: of the feed's books; None = none.
+        whole_books: whether this transport says books whole, each time.
     """
 
     transport: Transport
@@ -60,6 +69,9 @@ class StreamTerms(msgspec.Struct, frozen=True, kw_only=True):
     interest: Interest
     random: Callable[[], float]
     bridge: str | None = None
+    witness: Witness | None = None
+    suspicions: Suspicions | None = None
+    whole_books: bool = False
 
 
 class StreamFeed:
@@ -83,6 +95,10 @@ class StreamFeed:
         self._bell = Bell()
         self._wanted: frozenset[Topic] = frozenset()
         self._carrier_tools = self._make_tools()
+        self._repairs: Repairs | None = None
+        if terms.suspicions is not None and terms.witness is not None:
+            self._repairs = Repairs(standing, terms.suspicions, self._say_anew, terms.random)
+            self._repairs.follow(terms.witness)
         changeable = terms.profile.changeable
         self._limits = PlanLimits(
             changeable=changeable,
@@ -99,6 +115,8 @@ class StreamFeed:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._tools.keeper.run)
             nursery.start_soon(self._follow_credential)
+            if self._repairs is not None:
+                nursery.start_soon(self._repairs.run)
             while True:
                 self._apply(nursery)
                 await self._changed()
@@ -166,6 +184,20 @@ class StreamFeed:
         number = next(self._slots)
         carrier = self._carriers[number] = Carrier(number, lane, topics, self._carrier_tools)
         nursery.start_soon(carrier.run)
+
+    async def _say_anew(self, book: Topic) -> None:
+        """Have the vendor say a book whole; where it always does, a look over REST is the lightest way.
+
+        Where it says changes, only what comes in order with them is a base for them, and no REST answer does.
+        """
+        if self._terms.whole_books:
+            question = Question(kind=QuestionKind.BOOK, instrument=book.instrument)
+            answer = await self.ask(question, FRESH_BOOK_SECONDS)
+            if answer.outcome is Outcome.ANSWERED:
+                return
+        for carrier in self._carriers.values():
+            if book in carrier.topics:
+                carrier.anew(book)
 
     # ── credentials ──
     async def _follow_credential(self) -> None:

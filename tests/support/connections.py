@@ -23,6 +23,7 @@ from bridge.dialects.contract import (
     SymbolTable,
     Transport,
     TransportProfile,
+    read_comment,
 )
 from bridge.errors import TransportLost, VendorRefused
 from bridge.model import SECONDS, FeedName, Topic, UnixNanos
@@ -287,6 +288,9 @@ class FakeDecoder:
     def decode(self, frame: Frame) -> Sequence[Any]:
         words = self._vendor.words(frame.data)
         return [word for word in words if (topic := subject_of(word)) is None or topic in self._asked]
+
+    def comment(self, text: str) -> Sequence[Any]:
+        return [read_comment(text, self._asked.topics)]
 
 
 class AnySpelling:

@@ -1,6 +1,7 @@
 """What another bridge says, read into our events and signals (a relay, and `state` questions to it).
 
-The other bridge's numbering is its own: `sequence` is left out, our hub numbers again. Its `gap` means that events are
+The other bridge's numbering is its own: our hub numbers again, but a `prev_sequence` that is not the number before shows that
+something is missing. Its `gap` means that events are
 missing for good; from that our hub makes the gap that our clients see. Its cursor is where we go on after a break: whatever
 its verdict then is, what it cannot make good it declares, so nothing else is missing. Its feeds' health becomes ours: the
 worst of those that serve us. Which feed serves an instrument is learned from its events; until then it may be any.
@@ -49,10 +50,12 @@ from bridge.dialects.contract import (
     Transport,
     Unknown,
     VendorError,
+    read_comment,
 )
 from bridge.dialects.scalars import MALFORMED, malformed, reader
 from bridge.errors import VendorProtocolError
 from bridge.model import (
+    Cause,
     Code,
     FeedHealth,
     FeedName,
@@ -103,6 +106,7 @@ class CanonicalDecoder:
     def __init__(self, asked: Asked) -> None:
         self.cursor: str | None = None
         self._asked = asked
+        self._chains: dict[InstrumentId, int | None] = {}
         self._sources: dict[InstrumentId, str | None] = {}
         self._feeds: dict[str, tuple[FeedHealth, str | None]] = {}
 
@@ -131,19 +135,34 @@ class CanonicalDecoder:
         except MALFORMED as error:
             raise malformed(error, frame.data) from error
 
+    def comment(self, text: str) -> Sequence[Signal]:
+        """Return what a comment says; see `contract.Decoder`."""
+        return (read_comment(text, self._asked.topics),)
+
     def _market(self, message: MarketMessage, frame: Frame) -> Sequence[UpstreamEvent | Signal]:
         instrument = self._asked.instrument(message.instrument)
         if instrument is None or not self._wanted(message, instrument):
             return ()
         event = message.event(_common(message, instrument, self._asked.feed, frame.ts_recv))
+        missed = self._missed(message, instrument)
         before = self._sources.get(instrument, message.feed)
         self._sources[instrument] = message.feed
         if before == message.feed:
-            return (event,)
-        return (
-            self._overall(()),
-            event,
-        )  # another feed serves it there now: what is wrong with the old one is nothing to us
+            return (*missed, event)
+        # another feed serves it there now: what is wrong with the old one is nothing to us
+        return (self._overall(()), *missed, event)
+
+    def _missed(self, message: MarketMessage, instrument: InstrumentId) -> tuple[Signal, ...]:
+        """Follow a book's chain; what does not build upon the message before leaves the book in doubt."""
+        if not isinstance(message, SnapshotMessage | DeltaMessage):
+            return ()
+        held = self._chains.get(instrument)
+        self._chains[instrument] = message.sequence
+        before = message.prev_sequence if isinstance(message, DeltaMessage) else None
+        if held is None or before is None or before == held:
+            return ()
+        reason = f"a change builds upon number {before}, but the one before was {held}"
+        return (Missed((Topic(TopicKind.BOOK, instrument),), reason, Cause.VENDOR),)
 
     def _wanted(self, message: MarketMessage, instrument: InstrumentId) -> bool:
         match message:
@@ -191,7 +210,8 @@ class CanonicalDecoder:
         topics = self._topics(message.topics)
         if message.repaired or not topics:
             return ()
-        return (Missed(topics, f"the bridge declared a gap ({message.cause})"),)
+        cause = Cause.VENDOR if message.cause == Cause.VENDOR else Cause.UPSTREAM
+        return (Missed(topics, f"the bridge declared a gap ({message.cause})", cause),)
 
     def _problem(self, message: ProblemMessage) -> Sequence[Signal]:
         """A resuming operation is all or nothing: but for the topic it was refused for, each is asked for again by itself."""

@@ -115,6 +115,7 @@ class SnapshotMessage(Said, frozen=True, kw_only=True, tag="book_snapshot"):
     bids: tuple[tuple[str, str], ...]
     asks: tuple[tuple[str, str], ...]
     depth: int | None = None
+    sequence: int | None = None
 
     def event(self, common: Common) -> BookSnapshot:
         """Return the book as the reader's full one, not numbered yet."""
@@ -128,6 +129,8 @@ class DeltaMessage(Said, frozen=True, kw_only=True, tag="book_delta"):
     bids: tuple[tuple[str, str], ...]
     asks: tuple[tuple[str, str], ...]
     depth: int | None = None
+    sequence: int | None = None
+    prev_sequence: int | None = None
 
     def event(self, common: Common) -> BookDelta:
         """Return the change to the reader's full book, not numbered yet."""
