@@ -16,6 +16,7 @@ from random import SystemRandom
 import msgspec
 import trio
 
+from bridge.app.keeping import kept
 from bridge.app.lining_up import line_up, tapped, with_lineups
 from bridge.app.serving import limits_of, manner_of, served_dialects
 from bridge.broker.loader import open_log
@@ -274,7 +275,7 @@ async def _run(
 
         listening = await nursery.start(server)
         for keep in keepers:
-            nursery.start_soon(keep)
+            nursery.start_soon(kept, keep)
         for feed in feeds.values():
             nursery.start_soon(feed.run)
         task_status.started(Running(house=house, feeds=feeds, listening=listening, closed=closed))

@@ -15,6 +15,7 @@ from bridge.clock import Clock
 from bridge.hub import join
 from bridge.hub.apply import Applier
 from bridge.hub.bound import Bound
+from bridge.hub.containment import Containment
 from bridge.hub.contract import Log, Publication
 from bridge.hub.cursor import Cursor
 from bridge.hub.folding import Folds
@@ -69,6 +70,7 @@ class Hub:
         self._interests = InterestLedger(settings.linger_seconds, sources)
         self._refusals = Refusals(settings.refusal_seconds)
         self._intake = Intake(log, self._topics, clock, sources)
+        self._way_in = Containment(self._intake, self._topics)
         self._sources = sources
         self._subscriptions: set[Subscription] = set()
         self._applier = Applier(log, self._topics, self._refusals, clock)
@@ -95,8 +97,8 @@ class Hub:
 
     # ── from upstream ──
     def publish(self, event: UpstreamEvent) -> None:
-        """Put what a feed says into the log, assembled. Never awaits."""
-        self._intake.publish(event)
+        """Put what a feed says into the log, assembled. Never awaits, never raises."""
+        self._way_in.publish(event)
 
     def interest(self, feed: FeedName) -> FeedInterest:
         """What clients want of a feed; the same object each time."""
@@ -214,6 +216,7 @@ class Hub:
             stale_bars=self._intake.assembler.bars.stale,
             unchanged=self._intake.assembler.unchanged + self._intake.assembler.bars.unchanged,
             refusals=len(self._refusals),
+            mistakes=self._way_in.mistakes.count,
         )
 
     # ── for subscriptions: it is their `Keeper` ──

@@ -24,7 +24,7 @@ from bridge.dialects.contract import (
     Site,
     SymbolTable,
 )
-from bridge.errors import BridgeError, VendorProtocolError, VendorRefused
+from bridge.errors import BridgeError, Mistakes, VendorProtocolError, VendorRefused
 from bridge.model import (
     AccountId,
     Bar,
@@ -85,6 +85,7 @@ class Asker:
         self._name = name
         self._tools = tools
         self._flights: dict[Question, _Flight] = {}
+        self._mistakes = Mistakes()
         self._turn = trio.Lock()
         self._next_at = 0.0
 
@@ -145,8 +146,9 @@ class Asker:
             if isinstance(error, VendorProtocolError):
                 _log.warning("an answer could not be read", feed=self._name, reason=error.reason)
             return Answer(outcome=Outcome.FAILED)
-        except Exception:  # noqa: BLE001 - contained to where it happened, logged with its traceback
-            _log.exception("a question broke by a mistake of ours", feed=self._name)
+        except Exception as error:  # noqa: BLE001 - contained to where it happened, logged with its traceback
+            if self._mistakes.note(error):
+                _log.exception("a question broke by a mistake of ours", feed=self._name)
             return Answer(outcome=Outcome.FAILED)
         return self._answer(said)
 

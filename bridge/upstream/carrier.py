@@ -9,7 +9,7 @@ connection is closed first, and the break is declared. A hand-over that fails le
 import trio
 
 from bridge.dialects.contract import Credential, Lane
-from bridge.errors import BridgeError, TransportLost, VendorRefused
+from bridge.errors import BridgeError, Mistake, TransportLost, VendorRefused
 from bridge.model import Code, Topic
 from bridge.upstream.backoff import BASE_SECONDS, CAP_SECONDS, Backoff
 from bridge.upstream.bell import Bell
@@ -20,6 +20,7 @@ from bridge.upstream.handover import has_spare_place, succession
 from bridge.upstream.link import Link
 from bridge.upstream.narrowing import NARROWING_BASE_SECONDS, NARROWING_CAP_SECONDS, Narrowing, is_of_topics
 from bridge.upstream.overlap import AFTERMATH_SECONDS, Overlap
+from bridge.upstream.shelter import MISTAKE_CAP_SECONDS, SOUND_SECONDS
 from bridge.upstream.voice import Voice
 
 BAD_CREDENTIAL = frozenset({401, 403})
@@ -49,6 +50,8 @@ class Carrier:
         self._bell = Bell()
         self._backoff = Backoff(BASE_SECONDS, CAP_SECONDS, tools.random)
         self._scope = trio.CancelScope()
+        self._mistakes = Backoff(BASE_SECONDS, MISTAKE_CAP_SECONDS, tools.random)
+        self._live_at = 0.0
         self._stale = False
         self._outworn = False
         self._narrowing = Narrowing()
@@ -153,16 +156,24 @@ class Carrier:
         error = link.end or TransportLost(f"{link.name}: it ended")
         self._voice.fall_silent(str(error))
         self._blame_credential(link, error)
-        await self._failed(error, self._between_choices if another_choice else self._backoff)
+        await self._failed(error, self._between_choices if another_choice else self._backoff_of(error))
 
     async def _failed(self, error: BridgeError, backoff: Backoff | None = None) -> None:
         self._tools.standing.failed(error, another_is_live=self._tools.another_is_live())
         await trio.sleep((backoff or self._backoff).next(_stay_away(error)))
 
+    def _backoff_of(self, error: BridgeError) -> Backoff:
+        """A vendor that confirms is well again; a mistake of ours is not, before long."""
+        if not isinstance(error, Mistake):
+            return self._backoff
+        if self._live is not None and trio.current_time() - self._live_at >= SOUND_SECONDS:
+            self._mistakes.reset()
+        return self._mistakes
+
     def _is_live(self, link: Link) -> None:
         if link is self._live:
             return
-        self._live = link
+        self._live, self._live_at = link, trio.current_time()
         self._backoff.reset()
         self._between_choices.reset()
         self._tools.standing.connects += 1

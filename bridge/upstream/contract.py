@@ -149,6 +149,7 @@ class FeedStatistics(msgspec.Struct, frozen=True, kw_only=True):
         connects: connections opened; `losses` connections lost; `retries` attempts that failed.
         token_expires_at: None without a token or a known end.
         via: the ids of the bridges that its events come by, the vendor's first, as last told; () where it is no bridge.
+        mistakes: what broke by a mistake of ours: a session, a poll, the whole feed.
     """
 
     feed: FeedName
@@ -168,6 +169,7 @@ class FeedStatistics(msgspec.Struct, frozen=True, kw_only=True):
     token_expires_at: UnixNanos | None
     connections: tuple[ConnectionStatistics, ...]
     via: tuple[str, ...] = ()
+    mistakes: int = 0
 
 
 class Feed(Protocol):

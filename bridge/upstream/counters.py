@@ -1,5 +1,7 @@
 """What a feed's sessions count together, whichever of them is alive."""
 
+from bridge.errors import Mistakes
+
 KINDS_TOLD = 64
 """Kinds of unknown messages that are logged, once each: a vendor that makes up kinds must not fill the log."""
 
@@ -11,6 +13,7 @@ class SessionCounters:
         self.events = 0
         self.unknown = 0
         self.malformed = 0
+        self.mistakes = Mistakes()
         self._kinds: set[str] = set()
 
     def strange(self, kind: str) -> bool:

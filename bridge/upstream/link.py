@@ -13,7 +13,7 @@ import trio
 
 from bridge.clock import Clock
 from bridge.dialects.contract import Comment, Credential, TransportProfile
-from bridge.errors import BridgeError, TransportLost, VendorProtocolError
+from bridge.errors import BridgeError, Mistake, Mistakes, TransportLost, VendorProtocolError
 from bridge.model import Topic, UnixNanos
 from bridge.upstream.bell import Bell
 from bridge.upstream.bookmark import Bookmark
@@ -21,6 +21,7 @@ from bridge.upstream.contract import Connection, ConnectionStatistics, Connector
 from bridge.upstream.effects import Complaint, Effect, Emit, GiveUp, Say, Strange
 from bridge.upstream.pace import Pace
 from bridge.upstream.session import Session
+from bridge.upstream.shelter import name_of
 from bridge.upstream.silence import until_silent
 from bridge.upstream.state import SessionState
 
@@ -45,12 +46,14 @@ class LinkTools(msgspec.Struct, frozen=True, kw_only=True):
         profile: the transport's numbers.
         clock: stamps the statistics.
         places: one for each connection the vendor grants; held from before the request until after the end.
+        mistakes: the feed's.
     """
 
     connector: Connector
     profile: TransportProfile
     clock: Clock
     places: trio.Semaphore | None
+    mistakes: Mistakes
 
 
 class Link:
@@ -165,8 +168,9 @@ class Link:
         except BridgeError as error:
             self._finish(error)
         except Exception as error:  # noqa: BLE001 - contained to where it happened, logged with its traceback
-            _log.exception("a session broke by a mistake of ours", connection=self.name)
-            self._finish(TransportLost(f"{self.name}: an internal error ({type(error).__name__})"))
+            if self._tools.mistakes.note(error):
+                _log.exception("a session broke by a mistake of ours", connection=self.name)
+            self._finish(Mistake(f"{self.name}: an internal error ({name_of(error)})"))
 
     def _mark(self, cursor: str | None) -> None:
         """Note where it ended. One that was confirmed nothing has not come further than where it began."""

@@ -12,7 +12,7 @@ import trio
 
 from bridge.clock import Clock
 from bridge.dialects.contract import Credential, Health
-from bridge.errors import BridgeError, VendorRefused
+from bridge.errors import BridgeError, Mistake, VendorRefused
 from bridge.model import Cause, Covered, FeedHealth, FeedName, FeedStatus, Topic, TopicRefused, Uncovered, UnixNanos
 from bridge.upstream.contract import ConnectionStatistics, FeedStatistics, Publish
 from bridge.upstream.counters import SessionCounters
@@ -161,6 +161,10 @@ class Standing(SessionCounters):
                 Uncovered(feed=self.name, topics=gone, ts_recv=self.clock(), reason=reason[:REASON_CHARACTERS])
             )
 
+    def uncover_all(self, reason: str) -> None:
+        """Something of everything may be missed from here on."""
+        self.uncover(tuple(self._covered), reason)
+
     # ── refusals ──
     @property
     def refused(self) -> int:
@@ -216,6 +220,7 @@ class Standing(SessionCounters):
             token_expires_at=None if credential is None else credential.expires_at,
             connections=connections,
             via=self.via,
+            mistakes=self.mistakes.count,
         )
 
     def _publish_refusal(self, topic: Topic, code: str, message: str) -> None:
@@ -225,6 +230,8 @@ class Standing(SessionCounters):
 
 def _patience(error: BridgeError) -> int:
     """How many failures in a row make a feed count as down: a refusal is meant, but a first 401 may be a passing one."""
+    if isinstance(error, Mistake):
+        return 1
     if not isinstance(error, VendorRefused) or error.status is None or not 400 <= error.status < 500:
         return DOWN_AFTER
     return {401: 2, 403: 2, 408: DOWN_AFTER, 425: DOWN_AFTER, 429: DOWN_AFTER}.get(error.status, 1)

@@ -35,6 +35,7 @@ from bridge.upstream.planner import (
 from bridge.upstream.repairs import Repairs
 from bridge.upstream.roster import call_roll
 from bridge.upstream.session import Session
+from bridge.upstream.shelter import sheltered
 from bridge.upstream.standing import Standing
 from bridge.upstream.witness import Witness
 
@@ -110,7 +111,11 @@ class StreamFeed:
         return self._tools.dialect.subscriptions(topics, self._terms.transport)
 
     async def run(self) -> None:
-        """Keep the wanted topics subscribed until cancelled."""
+        """Keep the wanted topics subscribed until cancelled; what breaks by a mistake of ours begins again after a while."""
+        await sheltered(self._run, self._standing, self._terms.random)
+
+    async def _run(self) -> None:
+        self._carriers.clear()
         self._standing.idle()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._tools.keeper.run)
@@ -218,6 +223,7 @@ class StreamFeed:
             profile=self._terms.profile,
             clock=self._standing.clock,
             places=trio.Semaphore(maximum) if maximum else None,
+            mistakes=self._standing.mistakes,
         )
         return CarrierTools(
             link=link,
