@@ -150,6 +150,8 @@ class FeedStatistics(msgspec.Struct, frozen=True, kw_only=True):
         token_expires_at: None without a token or a known end.
         via: the ids of the bridges that its events come by, the vendor's first, as last told; () where it is no bridge.
         mistakes: what broke by a mistake of ours: a session, a poll, the whole feed.
+        doubted: how often a book was in doubt; `mended` how often it came whole after that.
+        reconciled: order states that no stream had said.
     """
 
     feed: FeedName
@@ -170,6 +172,9 @@ class FeedStatistics(msgspec.Struct, frozen=True, kw_only=True):
     connections: tuple[ConnectionStatistics, ...]
     via: tuple[str, ...] = ()
     mistakes: int = 0
+    doubted: int = 0
+    mended: int = 0
+    reconciled: int = 0
 
 
 class Feed(Protocol):

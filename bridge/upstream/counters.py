@@ -13,6 +13,9 @@ class SessionCounters:
         self.events = 0
         self.unknown = 0
         self.malformed = 0
+        self.reconciled = 0
+        self.doubted = 0
+        self.mended = 0
         self.mistakes = Mistakes()
         self._kinds: set[str] = set()
 

@@ -89,6 +89,7 @@ async def open_feed(
             witness=witness,
             suspicions=tools.suspicions,
             whole_books=transport in dialect.profile.replaces_books,
+            order_check_seconds=settings.order_check_seconds,
         )
         yield StreamFeed(standing, terms, asking)
 

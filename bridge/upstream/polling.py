@@ -29,6 +29,7 @@ from bridge.upstream.backoff import BASE_SECONDS, CAP_SECONDS, Backoff
 from bridge.upstream.bell import Bell
 from bridge.upstream.changes import first_of
 from bridge.upstream.contract import FeedStatistics, Interest
+from bridge.upstream.orders import FINAL_STATUSES
 from bridge.upstream.roster import call_roll
 from bridge.upstream.shelter import sheltered
 from bridge.upstream.standing import Standing
@@ -40,9 +41,6 @@ POLL_SECONDS = 5.0
 
 FAILURES_UNCOVERING = 2
 """Polls that fail in a row before a topic counts as no longer received."""
-
-FINAL_STATUSES = frozenset({"executed", "filled", "cancelled", "canceled", "rejected", "expired"})
-"""An order's last words; the first, third and fifth are Liquidity's (VENDORS §2.3), the rest other parties' for the same."""
 
 POLLED_ORDERS = 100
 """Orders polled at the same time; the one asked for longest ago gives way."""

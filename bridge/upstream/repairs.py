@@ -86,10 +86,6 @@ class Repairs:
         suspicions: of its books.
         ask: asks the vendor for a fresh book; whatever comes of it comes as an event.
         random: draws from [0, 1).
-
-    Attributes:
-        doubted: how often a book was found to be in doubt; `asked` how often a fresh one was asked for; `mended` how often one
-            came.
     """
 
     def __init__(
@@ -99,9 +95,6 @@ class Repairs:
         ask: Callable[[Topic], Awaitable[None]],
         random: Callable[[], float],
     ) -> None:
-        self.doubted = 0
-        self.asked = 0
-        self.mended = 0
         self._standing = standing
         self._suspicions = suspicions
         self._ask = ask
@@ -124,7 +117,6 @@ class Repairs:
         """Have books in doubt said anew until cancelled; never raises for a vendor's fault."""
         while True:
             for topic in self._due(trio.current_time()):
-                self.asked += 1
                 await self._ask(topic)
             with trio.move_on_at(self._next_at()):
                 await self._bell.wait()
@@ -135,7 +127,7 @@ class Repairs:
             return
         for topic in event.topics:
             if topic.kind is TopicKind.BOOK:
-                self.doubted += 1
+                self._standing.doubted += 1
                 self._case(topic).doubt(trio.current_time())
                 self._bell.ring()
 
@@ -151,7 +143,7 @@ class Repairs:
             return
         case = self._cases.get(topic_of(event))
         if case is not None and case.in_doubt:
-            self.mended += 1
+            self._standing.mended += 1
             case.mended(trio.current_time())
             self._bell.ring()
 
@@ -188,7 +180,7 @@ class Repairs:
         reason = sentence or "changes came of a book that never came whole"
         _log.warning("a book is in doubt", feed=self._standing.name, topic=str(topic), reason=reason)
         if sentence is None:
-            self.doubted += 1
+            self._standing.doubted += 1
             self._case(topic).doubt(now)
         else:  # declared missing, by which `_covered` hears of it
             self._standing.skip((topic,), reason, Cause.VENDOR)

@@ -35,6 +35,7 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         token_refresh_margin_seconds: how long before its end a token is replaced; never more than half its life.
         instruments: globs of unlisted ids that this feed may serve.
         account: whose order events these are, the `<name>` of `<feed>/<name>`; None = order events are ignored.
+        order_check_seconds: how often open orders are compared with what REST says; 0 = never.
         max_connections: instead of the vendor's own number.
         book_depth: levels a side asked of the vendor; None = its default.
         proxy: `http://[user:password@]host:port`, an HTTP CONNECT proxy.
@@ -58,6 +59,7 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     token_refresh_margin_seconds: float = 60
     instruments: tuple[str, ...] = ("*",)
     account: str | None = None
+    order_check_seconds: float = 30
     max_connections: int | None = None
     book_depth: int | None = None
     settle_seconds: float = 30

@@ -221,6 +221,9 @@ class Standing(SessionCounters):
             connections=connections,
             via=self.via,
             mistakes=self.mistakes.count,
+            doubted=self.doubted,
+            mended=self.mended,
+            reconciled=self.reconciled,
         )
 
     def _publish_refusal(self, topic: Topic, code: str, message: str) -> None:

@@ -19,6 +19,7 @@ from bridge.upstream.carrier_tools import CarrierTools
 from bridge.upstream.changes import first_of
 from bridge.upstream.contract import FeedStatistics, Interest, Suspicions
 from bridge.upstream.link import LinkTools
+from bridge.upstream.orders import OrderCheck
 from bridge.upstream.planner import (
     Add,
     Change,
@@ -60,6 +61,7 @@ class StreamTerms(msgspec.Struct, frozen=True, kw_only=True):
         witness: what the feed publishes by, for those who follow it; None = nobody does.
         suspicions: of the feed's books; None = none.
         whole_books: whether this transport says books whole, each time.
+        order_check_seconds: how often open orders are compared with REST; 0 = never.
     """
 
     transport: Transport
@@ -73,6 +75,7 @@ class StreamTerms(msgspec.Struct, frozen=True, kw_only=True):
     witness: Witness | None = None
     suspicions: Suspicions | None = None
     whole_books: bool = False
+    order_check_seconds: float = 0
 
 
 class StreamFeed:
@@ -96,10 +99,14 @@ class StreamFeed:
         self._bell = Bell()
         self._wanted: frozenset[Topic] = frozenset()
         self._carrier_tools = self._make_tools()
-        self._repairs: Repairs | None = None
-        if terms.suspicions is not None and terms.witness is not None:
-            self._repairs = Repairs(standing, terms.suspicions, self._say_anew, terms.random)
-            self._repairs.follow(terms.witness)
+        self._watches: list[Repairs | OrderCheck] = []
+        if terms.suspicions is not None:
+            self._watches.append(Repairs(standing, terms.suspicions, self._say_anew, terms.random))
+        if terms.account is not None and terms.order_check_seconds:
+            self._watches.append(OrderCheck(standing, self._asker.fetch, terms.order_check_seconds))
+        if terms.witness is not None:
+            for watch in self._watches:
+                watch.follow(terms.witness)
         changeable = terms.profile.changeable
         self._limits = PlanLimits(
             changeable=changeable,
@@ -120,8 +127,8 @@ class StreamFeed:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._tools.keeper.run)
             nursery.start_soon(self._follow_credential)
-            if self._repairs is not None:
-                nursery.start_soon(self._repairs.run)
+            for watch in self._watches:
+                nursery.start_soon(watch.run)
             while True:
                 self._apply(nursery)
                 await self._changed()

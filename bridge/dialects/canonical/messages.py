@@ -184,6 +184,7 @@ class OrderMessage(Said, frozen=True, kw_only=True, tag="order"):
     filled_quantity: str
     status: str
     average_price: str | None = None
+    reconciled: bool = False
 
     def event(self, common: Common, account: AccountId) -> OrderUpdate:
         """Return the order's state, in the account that the reader calls its own."""
@@ -197,6 +198,7 @@ class OrderMessage(Said, frozen=True, kw_only=True, tag="order"):
             filled_quantity=exact(self.filled_quantity),
             status=self.status,
             average_price=None if self.average_price is None else exact(self.average_price),
+            reconciled=self.reconciled,
         )
 
 
