@@ -4,7 +4,7 @@ Who asks what somebody is asking already waits for that answer. What comes back 
 they are history, and only who asked wants them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import structlog
@@ -55,7 +55,7 @@ class AskTools(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         dialect: spells them.
         symbols: the dialect's.
-        site: where the vendor lives.
+        site: where the vendor lives, and the keys that let us in, as they are now.
         connector: fetches.
         keeper: the feed's credential.
         publish: where answers go.
@@ -65,7 +65,7 @@ class AskTools(msgspec.Struct, frozen=True, kw_only=True):
 
     dialect: Dialect
     symbols: SymbolTable
-    site: Site
+    site: Callable[[], Site]
     connector: Connector
     keeper: TokenKeeper
     publish: Publish
@@ -112,7 +112,7 @@ class Asker:
         if question.kind is QuestionKind.ORDER:
             question = msgspec.structs.replace(question, account=tools.account)
         credential = await tools.keeper.current()
-        request = tools.dialect.question(question, tools.symbols, tools.site, credential)
+        request = tools.dialect.question(question, tools.symbols, tools.site(), credential)
         if request is None:
             return None
         frame = await self._fetch(request)

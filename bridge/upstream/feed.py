@@ -17,6 +17,7 @@ from bridge.upstream.ask import AskTools
 from bridge.upstream.connectors import open_connector
 from bridge.upstream.contract import Feed, Interest, Publish, Suspicions
 from bridge.upstream.http import open_client
+from bridge.upstream.in_force import InForce
 from bridge.upstream.polling import PollingFeed
 from bridge.upstream.settings import FeedSettings
 from bridge.upstream.standing import Standing
@@ -60,7 +61,11 @@ async def open_feed(
         known = ", ".join(dialect.profile.transports)
         raise ConfigError(f"feeds.{name}.transports: {dialect.name} does not speak {transport}; it speaks {known}")
     account = AccountId(f"{name}/{settings.account}") if settings.account else None
-    site = site_of(settings)
+    in_force = InForce(settings)
+
+    def site() -> Site:
+        return site_of(in_force.now())
+
     witness = Witness(tools.publish)
     standing = Standing(name, witness, tools.clock)
     async with open_client(settings, tools.clock) as client, open_connector(transport, client, profile) as connector:

@@ -1,8 +1,29 @@
 """What an operator may say of a feed: `[feeds.<name>]`. Everything else about a vendor is a constant of its dialect."""
 
+from typing import Self
+
 import msgspec
 
 from bridge.dialects.contract import Transport
+
+
+class FileText(str):
+    """A value that stands in a file (`{ file = "…" }`), and where, so that a running feed can read it again.
+
+    Args:
+        text: what the file held.
+        path: the file's.
+    """
+
+    __slots__ = ("path",)
+
+    def __new__(cls, text: str, path: str) -> Self:
+        """Make one."""
+        made = super().__new__(cls, text)
+        made.path = path
+        return made
+
+    path: str
 
 
 class TokenSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

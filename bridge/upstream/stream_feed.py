@@ -249,7 +249,7 @@ class StreamFeed:
         asked = Asked(self.name, lane, tools.symbols, depth=terms.depth, bridge=terms.bridge)
         return Session(
             asked,
-            tools.dialect.requests(asked, tools.site),
+            tools.dialect.requests(asked, tools.site()),
             tools.dialect.decoder(asked),
             profile=terms.profile,
             account=terms.account,

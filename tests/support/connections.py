@@ -307,7 +307,7 @@ def asking(vendor: FakeVendor, publish: Publish, keeper: Any = None) -> AskTools
     return AskTools(
         dialect=FakeDialect(vendor),
         symbols=SymbolTable(AnySpelling(), {}),
-        site=Site(url="http://fake"),
+        site=lambda: Site(url="http://fake"),
         connector=vendor,
         keeper=keeper or NoTokens(),
         publish=publish,
