@@ -17,6 +17,7 @@ import msgspec
 import trio
 
 from bridge.app.days import Days
+from bridge.app.keeping import kept
 from bridge.app.lining_up import line_up, tapped, with_lineups
 from bridge.app.serving import limits_of, manner_of, served_dialects
 from bridge.app.visiting import Visiting, has_private_feeds, make_visitors, with_visitors
@@ -177,7 +178,14 @@ def _entry(name: FeedName, settings: FeedSettings, symbols: SymbolTable) -> Feed
 
 def _tools(hub: Hub, name: FeedName, own_id: str | None = None) -> FeedTools:
     interest = hub.interest(name)
-    return FeedTools(publish=hub.publish, interest=interest, clock=wall_clock, random=SystemRandom(), bridge=own_id)
+    return FeedTools(
+        publish=hub.publish,
+        interest=interest,
+        clock=wall_clock,
+        random=SystemRandom(),
+        bridge=own_id,
+        suspicions=hub.suspicions(name),
+    )
 
 
 def _via(own_id: str, feeds: Mapping[FeedName, Feed], names: Iterable[FeedName]) -> tuple[str, ...]:
@@ -281,7 +289,7 @@ async def _run(
 
         listening = await nursery.start(server)
         for keep in keepers:
-            nursery.start_soon(keep)
+            nursery.start_soon(kept, keep)
         for feed in feeds.values():
             nursery.start_soon(feed.run)
         task_status.started(Running(house=house, feeds=feeds, listening=listening, closed=closed))

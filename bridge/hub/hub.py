@@ -14,6 +14,7 @@ from bridge.clock import Clock
 from bridge.hub import join
 from bridge.hub.apply import Applier
 from bridge.hub.bound import Bound
+from bridge.hub.containment import Containment
 from bridge.hub.contract import Log, Publication
 from bridge.hub.cursor import Cursor
 from bridge.hub.folding import Folds
@@ -25,6 +26,7 @@ from bridge.hub.replay import Replays
 from bridge.hub.settings import HubSettings
 from bridge.hub.statistics import HubStatistics
 from bridge.hub.subscription import Subscription
+from bridge.hub.suspicions import FeedSuspicions
 from bridge.hub.topic import TopicRecord, Topics
 from bridge.model import (
     FeedName,
@@ -66,6 +68,7 @@ class Hub:
         self._interests = InterestLedger(settings.linger_seconds, sources)
         self._refusals = Refusals(settings.refusal_seconds)
         self._intake = Intake(log, self._topics, clock, sources)
+        self._way_in = Containment(self._intake, self._topics)
         self._sources = sources
         self._subscriptions: set[Subscription] = set()
         self._applier = Applier(log, self._topics, self._refusals, clock)
@@ -93,8 +96,8 @@ class Hub:
 
     # ── from upstream ──
     def publish(self, event: UpstreamEvent) -> None:
-        """Put what a feed says into the log, assembled. Never awaits."""
-        self._intake.publish(event)
+        """Put what a feed says into the log, assembled. Never awaits, never raises."""
+        self._way_in.publish(event)
 
     def interest(self, feed: FeedName) -> FeedInterest:
         """What clients want of a feed; the same object each time, unless it was retired."""
@@ -112,6 +115,10 @@ class Hub:
     def ask_by(self, ask: Ask) -> None:
         """Say who has vendors asked for the quotes that are made here; until then nobody is asked."""
         self._intake.ask = ask
+
+    def suspicions(self, feed: FeedName) -> FeedSuspicions:
+        """Which books of a feed cannot be right as they stand; the same object each time."""
+        return self._intake.suspicions.feed(feed)
 
     async def run(self) -> None:
         """End lingers, leases, derived bars and old history at their time, until cancelled."""
@@ -213,15 +220,11 @@ class Hub:
             interests=len(self._interests),
             topics=len(records),
             covered=sum(record.coverage.since is not None for record in records),
-            cuts=len(self._intake.cuts),
-            derived=len(self._intake.derivations),
             history_events=sum(len(record.history) for record in records),
             history_bytes=sum(record.history.size_bytes for record in records),
-            stale_quotes=self._intake.assembler.stale_quotes,
-            baseless_deltas=self._intake.assembler.baseless_deltas,
-            stale_bars=self._intake.assembler.bars.stale,
-            unchanged=self._intake.assembler.unchanged + self._intake.assembler.bars.unchanged,
+            **self._intake.counts(),
             refusals=len(self._refusals),
+            mistakes=self._way_in.mistakes.count,
         )
 
     # ── for subscriptions: it is their `Keeper` ──

@@ -218,7 +218,7 @@ def minting(status, body, minted=None, retry_after_seconds=None):
         sent.append(request)
         return Frame(data=body, ts_recv=UnixNanos(0), status=status, retry_after_seconds=retry_after_seconds)
 
-    return MintSource(MINT, minted or (lambda raw: Credential(token=json.loads(raw)["token"])), fetch), sent
+    return MintSource(lambda: MINT, minted or (lambda raw: Credential(token=json.loads(raw)["token"])), fetch), sent
 
 
 async def test_minted_tokens_end_is_the_vendors_word():
@@ -254,7 +254,7 @@ async def test_mint_over_a_real_socket_as_the_page_prints_it():
     with trio.fail_after(20):
         async with open_vendor(vendor_says) as vendor, open_client(settings, lambda: UnixNanos(0)) as client:
             request = msgspec.structs.replace(MINT, url=vendor.url + "/api/token/generate")
-            source = MintSource(request, lambda raw: Credential(token=json.loads(raw)["token"]), client.fetch)
+            source = MintSource(lambda: request, lambda raw: Credential(token=json.loads(raw)["token"]), client.fetch)
             credential = await source.get()
     assert credential.expires_at == EXPIRES * SECONDS
     assert vendor.calls[0].request_line == "POST /api/token/generate HTTP/1.1"
