@@ -19,7 +19,7 @@ from bridge.config import Config
 from bridge.dialects.contract import Transport
 from bridge.downstream.settings import AuthSettings
 from bridge.upstream.settings import ClientTokens, FeedSettings, TokenSource
-from tests.support.broker_desk import OWN, Desk, open_desk, order_ids
+from tests.support.broker_desk import ISSUER, OWN, Desk, open_desk, order_ids
 from tests.support.clients import token as local_token
 from tests.support.readers import Reader, polling, sse, until, websocket
 from tests.support.stage import bridge, config_of
@@ -145,12 +145,29 @@ async def test_no_claim_opens_a_vendors_users_account_nor_another_users_cursor()
     assert bob.verdicts == beginning.verdicts == ["reset"]
 
 
+async def test_with_the_vendors_keys_nobody_is_asked():
+    async with open_desk() as desk:
+        keyed = ClientTokens(jwks_url=f"{desk.vendor.url}/jwks", issuer=ISSUER, audience="api")
+        async with bridge(config_before(desk, client_tokens=keyed)) as running, trio.open_nursery() as nursery:
+            reader, url = Reader("order"), running.urls[0]
+            nursery.start_soon(sse, url, reader, desk.keyed_token("alice"))
+            await until(lambda: "live" in statuses(reader))
+            await desk.tell("alice", "ord_1")
+            await until(lambda: reader.of("order"))
+            assert await status_of(url, desk.keyed_token("alice", aud="web")) == 401
+            assert await status_of(url, desk.token("alice", aud="api")) == 401
+            assert not desk.asked
+            nursery.cancel_scope.cancel()
+
+
 async def test_a_vendor_that_lets_guests_in_proves_nothing_so_nobody_gets_in():
     async with served() as (desk, running):
         desk.lets_guests_in = True
         assert await status_of(running.urls[0], desk.token("alice")) == 401
         assert await status_of(running.urls[0], desk.token("bob")) == 401
         assert not desk.opened
+        (feed,) = running.house.readiness().feeds
+        assert feed.reason.startswith("nothing is wanted") or "client_tokens: it answers 404" in feed.reason
 
 
 async def test_while_the_vendor_cannot_be_asked_nobody_gets_in_and_all_are_told_to_come_back():
