@@ -254,7 +254,7 @@ async def test_a_session_ends_with_its_token_and_the_client_is_told():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(sse, running.urls[0], lasting, desk.token("bob"))
             await until(lambda: "live" in statuses(lasting))
-            token = desk.token("alice", 3)
+            token = desk.token("alice", 5)
             with trio.fail_after(20):
                 await sse(running.urls[0], ending, token)
             await until(lambda: not desk.open_of("alice"), LINGER_SECONDS * 10)
@@ -270,7 +270,7 @@ async def test_a_user_who_comes_back_with_a_newer_token_at_once_has_a_session_ag
     async with served() as (desk, running), trio.open_nursery() as nursery:
         reader = Reader("order")
         with trio.fail_after(20):
-            await sse(running.urls[0], reader, desk.token("alice", 2))
+            await sse(running.urls[0], reader, desk.token("alice", 5))
         nursery.start_soon(sse, running.urls[0], reader, desk.token("alice"))
         await until(lambda: desk.opened["alice"] == 2 and desk.open_of("alice"))
         before = len(reader.events)
@@ -286,7 +286,7 @@ async def test_a_user_who_comes_back_with_a_newer_token_at_once_has_a_session_ag
 async def test_a_renewed_token_moves_the_session_before_the_old_one_ends_and_nobody_elses_does():
     async with served() as (desk, running), trio.open_nursery() as nursery:
         reader = Reader("order")
-        first, second = desk.token("alice", 4), desk.token("alice", 600)
+        first, second = desk.token("alice", 8), desk.token("alice", 600)
 
         async def renewing() -> None:
             address = running.urls[0].replace("http", "ws") + "/v1/ws"
