@@ -104,6 +104,7 @@ def _voucher(one: Visiting, auth: AuthSettings, show: Show) -> Voucher:
         feed=one.feed,
         rules=AuthSettings(issuer=brought.issuer, audience=brought.audience, algorithms=brought.algorithms),
         place=brought.jwks_url or one.settings.url,
+        subject=load_dialect(one.settings.dialect).profile.subject_claim,
         topics=auth.default_topics if brought.topics is None else brought.topics,
         takes=one.vouching.takes,
         show=show,

@@ -40,7 +40,7 @@ def jwks(key: rsa.RSAPrivateKey, key_id: str) -> JwksCache:
 class Desk:
     """A feed's vendor: what it is asked and what is handed on are kept."""
 
-    def __init__(self, **rules: object) -> None:
+    def __init__(self, subject: str = "sub", **rules: object) -> None:
         self.asked: list[str] = []
         self.handed: list[tuple[str, str, int]] = []
         self.says: bool | Refusal = True
@@ -48,6 +48,7 @@ class Desk:
             feed=DESK,
             rules=AuthSettings(**rules),
             place=PLACE,
+            subject=subject,
             topics=("trade:*",),
             takes=self.takes,
             show=self.show,
@@ -251,3 +252,13 @@ async def test_a_vendors_user_is_never_one_of_ours_although_issuer_and_subject_a
 async def test_a_vendors_token_may_live_longer_than_ours(autojump_clock):
     long = OURS.max_ttl_seconds * 30
     assert (await gate(Desk()).verify(asked_for(exp=NOW + long))).expires == (NOW + long) * SECONDS
+
+
+async def test_a_vendor_that_names_its_users_in_a_claim_of_its_own_is_understood():
+    """TradingView's tokens have a `userId` and no `sub`."""
+    desk = Desk(subject="userId")
+    token = vendors(sub=None, iss=None, userId="user_1_x", key="v" * 32)
+    identity = await gate(desk).verify(token)
+    assert identity.user == User("user_1_x", PLACE, vouched_by=DESK)
+    with pytest.raises(Refusal):
+        await gate(desk).verify(vendors(iss=None, key="v" * 32))
