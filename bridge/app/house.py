@@ -154,7 +154,7 @@ async def run_bridge(config: Config, *, task_status: trio.TaskStatus[Running] = 
         for name, settings in config.feeds.items():
             if settings.client_tokens is not None:
                 vouching = open_vouching(name, settings, load_dialect(settings.dialect), wall_clock)
-                visiting.append(Visiting(name, settings, (await stack.enter_async_context(vouching)).takes))
+                visiting.append(Visiting(name, settings, await stack.enter_async_context(vouching)))
         served = served_dialects(config)
         house = _house(hub, feeds, arbiter.resolve, config.listen, config.auth, config.limits, served, listed)
         house = with_lineups(replace(house, via=partial(_via, own_id, feeds)), lineups)

@@ -57,6 +57,7 @@ class Voucher(msgspec.Struct, frozen=True, kw_only=True):
         rules: `issuer`, `audience` and `algorithms` as in `[auth]`; without an issuer, every token is looked at that no other
             voucher's issuer made.
         place: what stands for the issuer where a token names none.
+        subject: the claim that says whose a token is.
         topics: what its users may see.
         keys: the vendor's; None = it is asked.
         takes: asks it.
@@ -66,6 +67,7 @@ class Voucher(msgspec.Struct, frozen=True, kw_only=True):
     feed: FeedName
     rules: AuthSettings
     place: str
+    subject: str = "sub"
     topics: tuple[str, ...]
     takes: Takes
     show: Show

@@ -75,7 +75,6 @@ class Hub:
         self._due = trio.Event()
         self.folds = Folds()
         self._replays = Replays()
-        self._retired: set[FeedName] = set()
         log.attach(self._applier.apply)
 
     def __repr__(self) -> str:
@@ -101,7 +100,6 @@ class Hub:
 
     def interest(self, feed: FeedName) -> FeedInterest:
         """What clients want of a feed; the same object each time, unless it was retired."""
-        self._retired.discard(feed)
         return self._interests.feed(feed)
 
     def watch(self, watcher: Watcher) -> None:
@@ -109,8 +107,8 @@ class Hub:
         self._interests.watch(watcher)
 
     def retire(self, feed: FeedName) -> None:
-        """A feed is over: forget all of it once nobody wants anything of it and its history has aged."""
-        self._retired.add(feed)
+        """A feed is over: forget all of it soon, unless something is wanted of it or it is begun again."""
+        self._interests.retire(feed)
 
     def ask_by(self, ask: Ask) -> None:
         """Say who has vendors asked for the quotes that are made here; until then nobody is asked."""
@@ -292,8 +290,8 @@ class Hub:
                 if record.want.topic.depth is None:
                     self._intake.forget(record.want.feed, record.want.topic)
                 self._topics.forget(record)
-        for feed in [feed for feed in self._retired if self._topics.vacate(feed) and self._interests.drop(feed)]:
-            self._retired.discard(feed)
+        for feed in self._interests.departed():
+            self._topics.vacate(feed)
 
 
 def _status(feed: FeedName) -> Want:

@@ -17,7 +17,7 @@ from bridge.model import MILLISECONDS, SECONDS, UnixNanos
 from bridge.upstream import token_sources
 from bridge.upstream.http import open_client
 from bridge.upstream.settings import FeedSettings
-from bridge.upstream.token_sources import CommandSource, FileSource, MintSource, ValueSource, expiry_of
+from bridge.upstream.token_sources import CommandSource, FileSource, HandedSource, MintSource, ValueSource, expiry_of
 from tests.support.vendor import answer, open_vendor, saying
 
 
@@ -268,3 +268,17 @@ async def test_malformed_mint_answer_is_the_dialects_complaint():
 
     with pytest.raises(VendorProtocolError, match="no token in it"):
         await minting(200, b"{}", minted)[0].get()
+
+
+async def test_a_handed_token_is_used_until_another_is_handed(autojump_clock):
+    source = HandedSource("first")
+    assert (await source.get()).token == "first"
+    with trio.move_on_after(60) as waiting:
+        source.replace("first")
+        await source.changed()
+    assert waiting.cancelled_caught, "the same again is no change"
+    source.replace("second")
+    with trio.fail_after(1):
+        await source.changed()
+    assert (await source.get()).token == "second"
+    assert "second" not in repr(source)
