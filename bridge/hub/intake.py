@@ -50,10 +50,11 @@ class Intake:
         log: where to append.
         topics: the hub's records, only read here.
         clock: stamps what is made here.
+        steady: nanoseconds that only rise.
         sources: what wants are made of.
     """
 
-    def __init__(self, log: Log, topics: Topics, clock: Clock, sources: Sources = as_asked) -> None:
+    def __init__(self, log: Log, topics: Topics, clock: Clock, steady: Clock, sources: Sources = as_asked) -> None:
         self._log = log
         self._topics = topics
         self._clock = clock
@@ -61,7 +62,7 @@ class Intake:
         numbering = Numbering()
         self.assembler = Assembler(numbering)
         self.cuts = Cuts(numbering)
-        self.derivations = Derivations(topics)
+        self.derivations = Derivations(topics, steady)
         self.suspicions = Suspicions()
 
     def publish(self, event: UpstreamEvent) -> None:
@@ -108,7 +109,7 @@ class Intake:
 
     def close(self) -> None:
         """Say what is over by the clock."""
-        self._made(self.derivations.close(self._clock()))
+        self._made(self.derivations.close())
 
     def forget(self, feed: FeedName, topic: Topic) -> None:
         """Trust nothing that a feed has said of a topic so far."""
@@ -174,7 +175,8 @@ class Intake:
         source = self._topics.find(want.feed, derived.sources[0])
         if source is None or not isinstance(derived.maker, DerivedBars):
             return False
-        bars = derived.maker.history(publication.event for publication in source.history.after(0))
+        kept = (publication.event for publication in source.history.after(0))
+        bars = derived.maker.history(kept, self._clock())
         record = self._topics.find(want.feed, want.topic)
         newest = UnixNanos(-1) if record is None else _newest_final(record)
         final = [bar for bar in bars if bar.is_final is True and bar.ts_open is not None and bar.ts_open > newest]
