@@ -22,7 +22,7 @@ from bridge.app.lining_up import line_up, tapped, with_lineups
 from bridge.app.serving import limits_of, manner_of, served_dialects
 from bridge.app.visiting import Visiting, has_private_feeds, make_visitors, with_visitors
 from bridge.broker.loader import open_log
-from bridge.clock import wall_clock
+from bridge.clock import steady_clock, wall_clock
 from bridge.config import Config
 from bridge.dialects.contract import Answer, Outcome, Question, SymbolTable
 from bridge.dialects.loader import load_dialect
@@ -232,7 +232,7 @@ def _hub(broker_url: str, limits: LimitSettings, sources: Sources) -> Hub:
         history_bytes=limits.history_bytes or sys.maxsize,
         history_seconds=limits.history_seconds,
     )
-    return Hub(open_log(broker_url), wall_clock, bounds, sources)
+    return Hub(open_log(broker_url), wall_clock, bounds, sources, steady_clock)
 
 
 def _house(  # noqa: PLR0913, PLR0917 - the one place where all of a house comes together
