@@ -16,6 +16,7 @@ from bridge.downstream.jwks import JwksCache
 from bridge.downstream.limits import LIMIT_OF, Seats, SeatStatistics, effective_limits
 from bridge.downstream.settings import AuthSettings, LimitSettings
 from bridge.downstream.tokens import read_token
+from bridge.downstream.vouchers import standing
 from bridge.model import Code, Topic
 
 
@@ -32,6 +33,7 @@ class Gate:
         self._auth = auth
         self._clock = clock
         self._keys = keys or (JwksCache(auth.jwks_url) if auth.jwks_url else None)
+        self._standing = standing(auth)
         self._seats = Seats()
 
     def __repr__(self) -> str:
@@ -48,7 +50,21 @@ class Gate:
         """Say whose a token is; see `contract.Admission`."""
         if self._auth.mode == "none":
             raise Refusal(Code.BAD_REQUEST, "this bridge asks for no tokens; there is nothing to renew")
-        return await read_token(self._auth, token, self._keys.key if self._keys else None, self._clock())
+        identity = await read_token(self._auth, token, self._keys.key if self._keys else None, self._clock())
+        if not self.stands(identity):
+            raise Refusal(Code.UNAUTHORIZED, "what this token rests on was withdrawn; get a new one")
+        return identity
+
+    def stands(self, identity: Identity) -> bool:
+        """Whether all that an identity rests on is still in force; see `contract.Admission`."""
+        return self._standing.issuperset(identity.vouchers)
+
+    def adopt(self, auth: AuthSettings) -> None:
+        """Go by other rules from now on; what open streams rest on is asked for at their next look."""
+        if auth.jwks_url != self._auth.jwks_url:
+            self._keys = JwksCache(auth.jwks_url) if auth.jwks_url else None
+        self._auth = auth
+        self._standing = standing(auth)
 
     def limits(self, identity: Identity, served: ServedDialect) -> LimitSettings:
         """Return what holds for this user on this dialect's endpoints."""

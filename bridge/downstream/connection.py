@@ -14,7 +14,6 @@ import structlog
 import trio
 
 from bridge.dialects.contract import Refusal
-from bridge.downstream.alarms import Alarm
 from bridge.downstream.contract import Granted, Identity
 from bridge.downstream.fanout import StreamWriter
 from bridge.downstream.goodbyes import problem
@@ -22,16 +21,12 @@ from bridge.downstream.holdings import Holdings
 from bridge.downstream.outlet import Outlet, Surroundings
 from bridge.downstream.outlets import Opening
 from bridge.downstream.registry import ConnectionStatistics
+from bridge.downstream.settings import LimitSettings
+from bridge.downstream.tenure import Tenure
 from bridge.downstream.terms import Terms, heartbeat_seconds, options_of, padding_bytes, skips_trades, told_limits
 from bridge.downstream.ways import Ways
 from bridge.hub.holes import LagCounts
-from bridge.model import SECONDS, Code, Stream, Topic, TopicRefused, UnixNanos, Want, Wishes
-
-EXPIRY_CHECK_SECONDS = 30.0
-"""How often a token's end is compared with the wall clock, which an operator may set at any moment."""
-
-EXPIRY_WARNING_SECONDS = 60
-"""How long before its token's end a client is warned, where its dialect has a word for it."""
+from bridge.model import Code, Stream, Topic, TopicRefused, UnixNanos, Want, Wishes
 
 _log = structlog.get_logger("bridge.downstream.connection")
 
@@ -58,8 +53,6 @@ class StreamConnection:
         self._since = house.clock()
         self._nursery: trio.Nursery | None = None
         self._outlet: Outlet | None = None
-        self._expiry: Alarm | None = None
-        self._warned: UnixNanos | None = None
         self._error: Exception | None = None
         self._holdings = Holdings(terms.limits.subscriptions_per_connection)
         self.writer = StreamWriter(
@@ -80,6 +73,7 @@ class StreamConnection:
                 stalled=self._hang_up,
             )
         )
+        self._tenure = Tenure(house, self.writer.end, self._warn)
 
     def __repr__(self) -> str:
         return f"<StreamConnection {self._terms.transport} of {self.identity.user}, {len(self._holdings)} topics>"
@@ -150,10 +144,15 @@ class StreamConnection:
         told = problem(refusal, self.writer.at, self._terms.house.clock())
         self.writer.say(self._terms.conversation.problem(told))
 
+    def limits_of(self, identity: Identity) -> LimitSettings:
+        """Return what would hold for this stream with another token of its user."""
+        return self._terms.house.admission.limits(identity, self._terms.exchange.served)
+
     def renew(self, identity: Identity) -> None:
-        """Go on with a new token of the same user; what it does not grant leaves with a problem each."""
+        """Go on with a new token of the same user, by its limits; what it does not grant leaves with a problem each."""
         self.identity = identity
-        self._look_at_token(trio.current_time())
+        self._tenure.hold(identity)
+        self._holdings.limit = self.limits_of(identity).subscriptions_per_connection
         house = self._terms.house
         for held in self._holdings.granted:
             try:
@@ -195,14 +194,13 @@ class StreamConnection:
 
     def _begin(self, outlet: Outlet) -> None:
         self.writer.begin(outlet)
-        self._look_at_token(trio.current_time())
+        self._tenure.hold(self.identity)
         if self._terms.house.closing.is_set():  # since the request came
             self.writer.end(Code.GOING_AWAY)
 
     def _leave(self) -> None:
         self.writer.stop()
-        if self._expiry is not None:
-            self._expiry.cancel()
+        self._tenure.stop()
         if self.writer.subscription is not None:
             self.writer.subscription.close()
 
@@ -234,27 +232,9 @@ class StreamConnection:
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
 
-    def _look_at_token(self, now: float) -> None:
-        """End the stream when its token has ended; look again when that may be so."""
-        if self._expiry is not None:
-            self._expiry.cancel()
-        if self.identity.expires is None:
-            return
-        left = (self.identity.expires - self._terms.house.clock()) / SECONDS
-        if left <= 0:
-            self.writer.end(Code.TOKEN_EXPIRED)
-            return
-        seconds = min(EXPIRY_CHECK_SECONDS, self._until_warned(self.identity.expires, left))
-        self._expiry = self._terms.house.pump.at(now + seconds, self._look_at_token)
-
-    def _until_warned(self, expires: UnixNanos, left: float) -> float:
-        """Say that the token is about to end, once it is; return the seconds until something is due."""
-        if left > EXPIRY_WARNING_SECONDS:
-            return left - EXPIRY_WARNING_SECONDS
-        if self._warned != expires:
-            self._warned = expires
-            self.writer.say(self._terms.conversation.expiring(expires, self._terms.house.clock()))
-        return left
+    def _warn(self, expires: UnixNanos) -> None:
+        conversation, now = self._terms.conversation, self._terms.house.clock()
+        self.writer.say(conversation.expiring(expires, self.writer.at, now))
 
     def _open(self, wants: Sequence[Want], after: str | None, served: Sequence[Topic]) -> None:
         house = self._terms.house

@@ -144,6 +144,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
         scopes: such as `admin`.
         expires: when the token ends; None without a token.
         anonymous: whether no token was needed or shown.
+        vouchers: what it rests on (`vouchers`); it stands as long as all of them are in force.
     """
 
     user: User
@@ -153,6 +154,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     scopes: frozenset[str] = frozenset()
     expires: UnixNanos | None = None
     anonymous: bool = False
+    vouchers: tuple[str, ...] = ()
 
 
 class Granted(msgspec.Struct, frozen=True):
@@ -191,6 +193,10 @@ class Admission(Protocol):
         """
         ...
 
+    def stands(self, identity: Identity) -> bool:
+        """Whether all that an identity rests on is still in force: secret, key, provider. Its token's end is not looked at."""
+        ...
+
     def limits(self, identity: Identity, served: "ServedDialect") -> LimitSettings:
         """Return what holds for this user on this dialect's endpoints."""
         ...
@@ -218,9 +224,9 @@ def _nobody(feeds: Iterable[FeedName]) -> tuple[str, ...]:
     return ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class House:
-    """What every endpoint may use.
+    """What every endpoint may use. Only a reload changes it, in one step that nothing comes between: ask it anew each time.
 
     Attributes:
         closing: set when the bridge begins to drain.

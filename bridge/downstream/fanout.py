@@ -17,7 +17,7 @@ from functools import partial
 
 import trio
 
-from bridge.dialects.contract import Message
+from bridge.dialects.contract import Message, Transport
 from bridge.downstream.alarms import Alarm, Call
 from bridge.downstream.batch import Batcher
 from bridge.downstream.codec import framed
@@ -28,6 +28,7 @@ from bridge.downstream.ways import Ways
 from bridge.hub.contract import Publication
 from bridge.hub.hub import Bound, Subscription
 from bridge.model import Code, Topic
+from bridge.wire.sse import sse_retry
 
 SOON_SECONDS = 0.001
 """Events held back for a rate are looked at no more often than this."""
@@ -60,6 +61,7 @@ class StreamWriter:
         "_sieves",
         "_taken",
         "_ways",
+        "_within_seconds",
         "sent_bytes",
         "sent_events",
         "subscription",
@@ -81,6 +83,7 @@ class StreamWriter:
         self._taken: list[Publication] = []
         self._at: int | None = None
         self._ending: Code | None = None
+        self._within_seconds: float | None = None
         self._gone = False
         self._queued = False
         self._blocked = True
@@ -160,10 +163,11 @@ class StreamWriter:
             self.end(Code.SLOW_CONSUMER)
         self.wake()
 
-    def end(self, code: Code) -> None:
-        """End the stream after the write in progress; the first reason stays."""
+    def end(self, code: Code, within_seconds: float | None = None) -> None:
+        """End the stream after the write in progress, and have its client come back then; the first reason stays."""
         if self._ending is None:
             self._ending = code
+            self._within_seconds = within_seconds
             if self._ways.farewell_seconds:
                 self._set_alarm("farewell", trio.current_time() + self._ways.farewell_seconds, self._stalled)
         self.wake()
@@ -240,7 +244,10 @@ class StreamWriter:
 
     def _say_goodbye(self, code: Code) -> None:
         self._gone = True
-        self.say(self._ways.conversation.goodbye(goaway(code, self.at, self._ways.clock())))
+        told = goaway(code, self.at, self._ways.clock(), self._within_seconds)
+        if told.retry_after_ms is not None and self._ways.codec.transport is Transport.SSE:
+            self.say_raw(sse_retry(told.retry_after_ms))  # an EventSource waits by itself, whatever its party's words
+        self.say(self._ways.conversation.goodbye(told))
         if self._said:
             self._decided = self._frame(self._unsaid())
             self.sent_bytes += len(self._decided)

@@ -99,6 +99,7 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         linger_seconds: how long an upstream subscription outlives its last subscriber: a page reload should not cost one.
         heartbeat_seconds: how often a quiet stream says that it lives; below the 30 to 60 s after which proxies give up.
         drain_seconds: how long a stopping bridge lets its streams say goodbye.
+        connection_lifetime_seconds: after how long a stream is told to come back, each a little earlier; 0 = never.
         write_deadline_seconds: how long one write may wait for a peer that does not read.
         pending_bytes_per_connection: what may wait for a slow client; kernel buffers come on top.
         slow_trades: what becomes of trades past that: `gap` (declared missing, and on from the newest) or `goodbye`.
@@ -117,6 +118,7 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     linger_seconds: float = 30
     heartbeat_seconds: float = 15
     drain_seconds: float = 10
+    connection_lifetime_seconds: float = 0
     write_deadline_seconds: float = 10
     pending_bytes_per_connection: int = 8_388_608
     slow_trades: str = "gap"

@@ -13,6 +13,7 @@ import jwt
 import msgspec
 
 from bridge.dialects.contract import Refusal
+from bridge.downstream import vouchers
 from bridge.downstream.contract import Identity, User
 from bridge.downstream.settings import AuthSettings
 from bridge.model import SECONDS, AccountId, Code, UnixNanos
@@ -47,12 +48,14 @@ class Entitlement(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         topics: None = the configured default.
+        key: the voucher of the API key that it was minted for; None = for none.
     """
 
     topics: tuple[str, ...] | None = None
     accounts: tuple[str, ...] = ()
     limits: dict[str, float] = msgspec.field(default_factory=dict)
     scopes: tuple[str, ...] = ()
+    key: str | None = None
 
 
 class TokenGrant(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +67,7 @@ class TokenGrant(msgspec.Struct, frozen=True, kw_only=True):
         topics: globs; None = whatever `auth.default_topics` says when the token is used.
         accounts: `<feed>/<name>`.
         scopes: such as `admin`.
+        key: the voucher of the API key that it is minted for; with that key it ends. None = for none.
     """
 
     sub: str
@@ -71,6 +75,7 @@ class TokenGrant(msgspec.Struct, frozen=True, kw_only=True):
     topics: tuple[str, ...] | None = None
     accounts: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
+    key: str | None = None
 
 
 def mint_token(auth: AuthSettings, grant: TokenGrant, now: UnixNanos) -> tuple[str, UnixNanos]:
@@ -83,13 +88,7 @@ def mint_token(auth: AuthSettings, grant: TokenGrant, now: UnixNanos) -> tuple[s
         raise Refusal(Code.UNSUPPORTED_TOPIC, "this bridge mints no tokens: auth.secret is not set")
     issued = now // SECONDS
     expires = issued + max(1, math.floor(min(grant.ttl_seconds, auth.max_ttl_seconds)))
-    entitlement: dict[str, Any] = {}
-    if grant.topics is not None:
-        entitlement["topics"] = list(grant.topics)
-    if grant.accounts:
-        entitlement["accounts"] = list(grant.accounts)
-    if grant.scopes:
-        entitlement["scopes"] = list(grant.scopes)
+    entitlement = _entitlement(grant)
     claims: dict[str, Any] = {"sub": grant.sub, "iat": issued, "exp": expires}
     if auth.issuer is not None:
         claims["iss"] = auth.issuer
@@ -98,6 +97,17 @@ def mint_token(auth: AuthSettings, grant: TokenGrant, now: UnixNanos) -> tuple[s
     if entitlement:
         claims[CLAIM] = entitlement
     return jwt.encode(claims, auth.secret, algorithm=OWN_ALGORITHM), UnixNanos(expires * SECONDS)
+
+
+def _entitlement(grant: TokenGrant) -> dict[str, Any]:
+    """Return what stands in our claim; {} when nothing need be said."""
+    said = {
+        "topics": grant.topics,
+        "accounts": grant.accounts or None,
+        "scopes": grant.scopes or None,
+        "key": grant.key,
+    }
+    return {name: value for name, value in said.items() if value is not None}
 
 
 async def read_token(auth: AuthSettings, token: str, key_of: KeyOf | None, now: UnixNanos) -> Identity:
@@ -113,7 +123,7 @@ async def read_token(auth: AuthSettings, token: str, key_of: KeyOf | None, now: 
         Refusal: `unauthorized` or `token_expired`.
     """
     try:
-        claims = await _verified(auth, token, key_of)
+        claims, voucher = await _verified(auth, token, key_of)
     except (jwt.PyJWTError, UnicodeError) as error:
         raise Refusal(Code.UNAUTHORIZED, "the token is not valid here") from error
     expires = _expiry(claims, auth, now)
@@ -131,18 +141,21 @@ async def read_token(auth: AuthSettings, token: str, key_of: KeyOf | None, now: 
         limits=limits,
         scopes=frozenset(entitlement.scopes),
         expires=expires,
+        vouchers=(voucher,) if entitlement.key is None else (voucher, entitlement.key),
     )
 
 
-async def _verified(auth: AuthSettings, token: str, key_of: KeyOf | None) -> dict[str, Any]:
+async def _verified(auth: AuthSettings, token: str, key_of: KeyOf | None) -> tuple[dict[str, Any], str]:
+    """Return a token's claims, and what vouches for them."""
     if len(token) > MAX_TOKEN_CHARS:
         raise jwt.DecodeError("too long")
     header = jwt.get_unverified_header(token)
     key: str | jwt.PyJWK
     if auth.secret and header.get("alg") == OWN_ALGORITHM:
-        key, algorithms = auth.secret, [OWN_ALGORITHM]
+        key, algorithms, voucher = auth.secret, [OWN_ALGORITHM], vouchers.of_secret(auth)
     elif key_of is not None and header.get("alg") in provider_algorithms(auth):
         key, algorithms = await key_of(str(header.get("kid", ""))), provider_algorithms(auth)
+        voucher = vouchers.of_provider(auth)
     else:
         raise jwt.InvalidAlgorithmError("no key source knows this algorithm")
     claims: dict[str, Any] = jwt.decode(
@@ -162,7 +175,7 @@ async def _verified(auth: AuthSettings, token: str, key_of: KeyOf | None) -> dic
     )
     if not claims["sub"] or not isinstance(claims.get("iss", ""), str):
         raise jwt.InvalidTokenError("no subject")
-    return claims
+    return claims, voucher
 
 
 def provider_algorithms(auth: AuthSettings) -> list[str]:

@@ -17,6 +17,7 @@ from bridge.dialects.canonical.messages import (
     BarsBody,
     Common,
     DeltaMessage,
+    ExpiringMessage,
     FeedStatusMessage,
     GapMessage,
     GoawayMessage,
@@ -176,8 +177,8 @@ class CanonicalDecoder:
                 return self._problem(message)
             case GoawayMessage():
                 return (VendorError(message.reason, f"the bridge hung up, come back: {message.retry}", fatal=True),)
-            case FeedStatusMessage():
-                return (self._health(message),)
+            case FeedStatusMessage() | ExpiringMessage():
+                return (self._about(message),)
 
     def _stream(self, message: StreamMessage) -> Sequence[Signal]:
         if self._asked.bridge in message.via:
@@ -208,7 +209,9 @@ class CanonicalDecoder:
             return VendorError(message.code, message.message)
         return Refused(ours[0] if ours else None, code.value, message.message)
 
-    def _health(self, message: FeedStatusMessage) -> Signal:
+    def _about(self, message: FeedStatusMessage | ExpiringMessage) -> Signal:
+        if isinstance(message, ExpiringMessage):  # whoever keeps our token knows its end from itself
+            return Heartbeat()
         if message.instrument is not None or message.status not in _SEVERITY:
             return Heartbeat()
         feed, status = message.feed or "", FeedHealth(message.status)
