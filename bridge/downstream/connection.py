@@ -22,7 +22,7 @@ from bridge.downstream.outlet import Outlet, Surroundings
 from bridge.downstream.outlets import Opening
 from bridge.downstream.registry import ConnectionStatistics
 from bridge.downstream.settings import LimitSettings
-from bridge.downstream.tenure import Tenure
+from bridge.downstream.tenure import Tenure, all_down
 from bridge.downstream.terms import Terms, heartbeat_seconds, options_of, padding_bytes, skips_trades, told_limits
 from bridge.downstream.ways import Ways
 from bridge.hub.holes import LagCounts
@@ -73,7 +73,7 @@ class StreamConnection:
                 stalled=self._hang_up,
             )
         )
-        self._tenure = Tenure(house, self.writer.end, self._warn)
+        self._tenure = Tenure(house, self.writer.end, self._warn, self._muted)
 
     def __repr__(self) -> str:
         return f"<StreamConnection {self._terms.transport} of {self.identity.user}, {len(self._holdings)} topics>"
@@ -235,6 +235,12 @@ class StreamConnection:
     def _warn(self, expires: UnixNanos) -> None:
         conversation, now = self._terms.conversation, self._terms.house.clock()
         self.writer.say(conversation.expiring(expires, self.writer.at, now))
+
+    def _muted(self) -> bool:
+        """Whether all that feeds it has been down for long, and its party has no word for that."""
+        if self._terms.exchange.served.dialect.profile.declares_gaps or self.writer.subscription is None:
+            return False
+        return all_down(self._terms.house, {want.feed for want in self.writer.subscription.wants})
 
     def _open(self, wants: Sequence[Want], after: str | None, served: Sequence[Topic]) -> None:
         house = self._terms.house

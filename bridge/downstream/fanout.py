@@ -230,6 +230,8 @@ class StreamWriter:
             self.wake()
         if batch.refused is not None:
             self._ways.refused(batch.refused)
+        if batch.hole:
+            self.end(Code.UPSTREAM_UNAVAILABLE)
 
     def _look_again(self, due_at: float) -> None:
         if due_at < self._due_at:

@@ -49,7 +49,8 @@ GOODBYES: Mapping[Code, Goodbye] = MappingProxyType(
         # The next two end streams that are open; a status is only ever needed when one arrives as we are leaving.
         Code.SLOW_CONSUMER: Goodbye(http=503, close=4408, stays=False, retry=Retry.NOW),
         Code.GOING_AWAY: Goodbye(http=503, close=1012, stays=False, retry=Retry.AFTER, retry_after_seconds=1),
-        Code.UPSTREAM_UNAVAILABLE: Goodbye(http=503, close=None, stays=True, retry=Retry.AFTER, retry_after_seconds=5),
+        # It ends only streams of dialects that have no word for a hole, or for a feed that is down.
+        Code.UPSTREAM_UNAVAILABLE: Goodbye(http=503, close=1013, stays=True, retry=Retry.AFTER, retry_after_seconds=5),
         Code.UPSTREAM_FULL: Goodbye(http=503, close=None, stays=True, retry=Retry.AFTER),
         Code.OVERLOADED: Goodbye(http=503, close=1013, stays=False, retry=Retry.AFTER, retry_after_seconds=5),
         Code.INTERNAL: Goodbye(http=500, close=1011, stays=False, retry=Retry.AFTER),

@@ -1,18 +1,21 @@
-"""Until when one stream may stay: its token's end and the warning before it, what vouches for the token, and its own lifetime.
+"""Until when one stream may stay: its token's end and the warning before it, what vouches for the token, its own lifetime.
+
+A dialect without a word for the health of a feed cannot say that nothing comes because all is down: a stream that would be
+silent for that reason ends too.
 
 Looked at by an alarm, never by a task, at least every `LOOK_SECONDS`: the wall clock may be set, and a reload may withdraw
 a key, at any moment.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 import trio
 
 from bridge.downstream.alarms import Alarm
 from bridge.downstream.contract import House, Identity
-from bridge.model import SECONDS, Code, UnixNanos
+from bridge.model import SECONDS, Code, FeedHealth, FeedName, UnixNanos
 
 LOOK_SECONDS: Final = 30.0
 """How often it is looked at."""
@@ -26,7 +29,20 @@ LIFETIME_JITTER: Final = 0.2
 COMEBACK_SECONDS: Final = 1.0
 """Over how long one that has lived its time is told to come back: nothing is wrong here, and its end was jittered already."""
 
+DOWN_SECONDS: Final = 30.0
+"""How long everything behind a stream may be down before one that cannot say so ends."""
+
 _GRAINS: Final = 10_000
+
+
+def all_down(house: House, feeds: Collection[FeedName]) -> bool:
+    """Whether each of these feeds, of which there is one at least, has been down for `DOWN_SECONDS`."""
+    latest = house.clock() - DOWN_SECONDS * SECONDS
+    told = [house.hub.feed_status(feed) for feed in feeds]
+    return bool(told) and all(
+        one is not None and one.status is FeedHealth.DOWN and one.since is not None and one.since <= latest
+        for one in told
+    )
 
 
 class Tenure:
@@ -36,14 +52,20 @@ class Tenure:
         house: the bridge.
         end: ends the stream; told why, and over how many seconds to come back (None = as the code has it).
         warn: says that the token ends at a moment.
+        muted: whether the stream has nothing to tell and no word for the reason.
     """
 
     def __init__(
-        self, house: House, end: Callable[[Code, float | None], None], warn: Callable[[UnixNanos], None]
+        self,
+        house: House,
+        end: Callable[[Code, float | None], None],
+        warn: Callable[[UnixNanos], None],
+        muted: Callable[[], bool],
     ) -> None:
         self._house = house
         self._end = end
         self._warn = warn
+        self._muted = muted
         self._identity: Identity | None = None
         self._began = trio.current_time()
         self._share = 1 - LIFETIME_JITTER * secrets.randbelow(_GRAINS) / _GRAINS
@@ -69,6 +91,9 @@ class Tenure:
             if left <= 0:
                 self._end(code, comeback)
                 return
+        if now - self._began >= LOOK_SECONDS and self._muted():
+            self._end(Code.UPSTREAM_UNAVAILABLE, None)
+            return
         self._alarm = self._house.pump.at(now + min(LOOK_SECONDS, *due), self._look)
 
     def _token_seconds(self) -> float:

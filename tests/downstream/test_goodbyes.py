@@ -25,7 +25,7 @@ CONTRACT = [
     ("rate_limited", 429, 4429, True, "after", True),
     ("slow_consumer", 503, 4408, False, "now", False),
     ("going_away", 503, 1012, False, "after", True),
-    ("upstream_unavailable", 503, None, True, "after", True),
+    ("upstream_unavailable", 503, 1013, True, "after", True),
     ("upstream_full", 503, None, True, "after", False),
     ("overloaded", 503, 1013, False, "after", True),
     ("internal", 500, 1011, False, "after", False),
