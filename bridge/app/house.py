@@ -6,7 +6,6 @@ feeds are; at the end the server drains while feeds and hub still run, and only 
 """
 
 import secrets
-import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,8 @@ import msgspec
 import trio
 
 from bridge.app.lining_up import line_up, tapped, with_lineups
-from bridge.app.serving import limits_of, manner_of, served_dialects
+from bridge.app.reload import Parts, Reloader
+from bridge.app.serving import hub_settings, limits_of, manner_of, served_dialects
 from bridge.broker.loader import open_log
 from bridge.clock import wall_clock
 from bridge.config import Config
@@ -31,7 +31,6 @@ from bridge.downstream.tokens import TokenGrant, mint_token
 from bridge.errors import ConfigError
 from bridge.hub.hub import Hub
 from bridge.hub.interest import Sources
-from bridge.hub.settings import HubSettings
 from bridge.model import AccountId, FeedHealth, FeedName, InstrumentId
 from bridge.tape import Tape
 from bridge.upstream.arbiter import Arbiter, FeedEntry
@@ -61,12 +60,14 @@ class Running:
         feeds: its feeds by name.
         listening: where it listens, and how the server fares.
         closed: set when it has drained.
+        reloader: takes another configuration over; None of a simulator.
     """
 
     house: House
     feeds: Mapping[FeedName, Feed]
     listening: Listening
     closed: trio.Event
+    reloader: Reloader | None = None
 
     @property
     def urls(self) -> Sequence[str]:
@@ -147,7 +148,8 @@ async def run_bridge(config: Config, *, task_status: trio.TaskStatus[Running] = 
         served = served_dialects(config)
         house = _house(hub, feeds, arbiter.resolve, config.listen, config.auth, config.limits, served, listed)
         house = with_lineups(replace(house, via=partial(_via, own_id, feeds)), lineups)
-        await _run([hub.run, lineups.run], feeds, house, task_status)
+        parts = Parts(house=house, hub=hub, arbiter=arbiter, lineups=lineups, tables=tables)
+        await _run([hub.run, lineups.run], feeds, house, task_status, Reloader(config, parts))
 
 
 def _entry(name: FeedName, settings: FeedSettings, symbols: SymbolTable) -> FeedEntry:
@@ -204,13 +206,7 @@ def _vendor_limits(dialect: str) -> dict[str, int | float]:
 
 
 def _hub(broker_url: str, limits: LimitSettings, sources: Sources) -> Hub:
-    bounds = HubSettings(
-        linger_seconds=limits.linger_seconds,
-        history_events=limits.history_events or sys.maxsize,
-        history_bytes=limits.history_bytes or sys.maxsize,
-        history_seconds=limits.history_seconds,
-    )
-    return Hub(open_log(broker_url), wall_clock, bounds, sources)
+    return Hub(open_log(broker_url), wall_clock, hub_settings(limits), sources)
 
 
 def _house(  # noqa: PLR0913, PLR0917 - the one place where all of a house comes together
@@ -256,6 +252,7 @@ async def _run(
     feeds: Mapping[FeedName, Feed],
     house: House,
     task_status: trio.TaskStatus[Running],
+    reloader: Reloader | None = None,
 ) -> None:
     async with trio.open_nursery() as nursery:
         closed = trio.Event()
@@ -270,7 +267,8 @@ async def _run(
             nursery.start_soon(keep)
         for feed in feeds.values():
             nursery.start_soon(feed.run)
-        task_status.started(Running(house=house, feeds=feeds, listening=listening, closed=closed))
+        running = Running(house=house, feeds=feeds, listening=listening, closed=closed, reloader=reloader)
+        task_status.started(running)
 
 
 def made_up_secret() -> str:

@@ -168,6 +168,10 @@ class Codecs:
             codec = self._codecs[key] = Codec(dialect, symbols, transport, options)
         return codec
 
+    def forget(self) -> None:
+        """Make new ones from now on: a dialect may have another manner. Streams that are open keep theirs."""
+        self._codecs.clear()
+
     def statistics(self) -> tuple[CodecStatistics, ...]:
         """A snapshot of every codec's counters."""
         return tuple(codec.statistics() for codec in self._codecs.values())

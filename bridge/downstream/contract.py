@@ -18,6 +18,7 @@ import trio
 
 from bridge.clock import Clock
 from bridge.dialects.contract import Answer, Dialect, Question, Request, SymbolTable, Transport
+from bridge.downstream.certificates import Contexts
 from bridge.downstream.codec import Codecs
 from bridge.downstream.pump import Pump
 from bridge.downstream.registry import Connections
@@ -197,6 +198,10 @@ class Admission(Protocol):
         """Whether all that an identity rests on is still in force: secret, key, provider. Its token's end is not looked at."""
         ...
 
+    def adopt(self, auth: AuthSettings) -> None:
+        """Go by other rules from now on; what open streams rest on is asked for at their next look."""
+        ...
+
     def limits(self, identity: Identity, served: "ServedDialect") -> LimitSettings:
         """Return what holds for this user on this dialect's endpoints."""
         ...
@@ -224,6 +229,18 @@ def _nobody(feeds: Iterable[FeedName]) -> tuple[str, ...]:
     return ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What a reload may change; see `House`."""
+
+    listen: ListenSettings
+    auth: AuthSettings
+    limits: LimitSettings
+    served: Sequence[ServedDialect]
+    instruments: Mapping[str, Sequence[FeedName]]
+    certificates: Contexts | None
+
+
 @dataclass(kw_only=True, eq=False)
 class House:
     """What every endpoint may use. Only a reload changes it, in one step that nothing comes between: ask it anew each time.
@@ -234,6 +251,7 @@ class House:
         readiness: how we are, computed when asked.
         admission: who gets in, and how much.
         instruments: the listed instruments and what serves each.
+        certificates: those in force; None without TLS, and until whoever listens has read them.
         via: the ids of the bridges that the events of some feeds come by, ours first.
         codecs: the bytes made of publications, shared by all connections that can share them.
         connections: the streams that are open now.
@@ -251,8 +269,23 @@ class House:
     served: Sequence[ServedDialect]
     admission: Admission
     instruments: Mapping[str, Sequence[FeedName]] = field(default_factory=dict)
+    certificates: Contexts | None = None
     via: Callable[[Iterable[FeedName]], tuple[str, ...]] = _nobody
     closing: trio.Event = field(default_factory=trio.Event)
     codecs: Codecs = field(default_factory=Codecs)
     connections: Connections = field(default_factory=Connections)
     pump: Pump = field(default_factory=Pump)
+    _followers: list[Callable[[], None]] = field(default_factory=list)
+
+    def follow(self, learn: Callable[[], None]) -> None:
+        """Call this after each change of the rules, in the midst of it; it must not raise."""
+        self._followers.append(learn)
+
+    def adopt(self, rules: Rules) -> None:
+        """Go by other rules from now on: all of them at once, for nothing comes between."""
+        self.listen, self.auth, self.limits = rules.listen, rules.auth, rules.limits
+        self.served, self.instruments, self.certificates = rules.served, rules.instruments, rules.certificates
+        self.admission.adopt(rules.auth)
+        self.codecs.forget()
+        for learn in self._followers:
+            learn()

@@ -31,6 +31,7 @@ from bridge.model import (
     SECONDS,
     FeedName,
     FeedStatus,
+    InstrumentId,
     Topic,
     TopicKind,
     TopicRefused,
@@ -91,6 +92,11 @@ class Hub:
     def wall(self) -> UnixNanos:
         """Our wall time."""
         return self._clock()
+
+    def adopt(self, settings: HubSettings) -> None:
+        """Keep to other bounds from now on; history beyond them goes with the next event or sweep."""
+        self._topics.adopt(settings)
+        self._interests.linger_seconds = settings.linger_seconds
 
     # ── from upstream ──
     def publish(self, event: UpstreamEvent) -> None:
@@ -181,6 +187,10 @@ class Hub:
             if each and each[0] is not None and all(each):
                 found = msgspec.structs.replace(each[0], topic=want.topic)
         return found
+
+    def followed(self) -> frozenset[InstrumentId]:
+        """The instruments of which somebody wants something, or did so within the linger or a lease."""
+        return frozenset(want.topic.instrument for want in self._interests.wants() if want.topic.instrument is not None)
 
     def feed_status(self, feed: FeedName) -> FeedStatus | None:
         """How a feed said it is; None = it has not said anything yet."""

@@ -111,6 +111,12 @@ class Topics:
     def __len__(self) -> int:
         return sum(map(len, self._feeds.values()))
 
+    def adopt(self, settings: HubSettings) -> None:
+        """Keep to other bounds from now on."""
+        self._settings = settings
+        for record in self.all():
+            record.history.adopt(settings)
+
     def all(self) -> list[TopicRecord]:
         """Every record."""
         return [record for topics in self._feeds.values() for record in topics.values()]
