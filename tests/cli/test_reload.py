@@ -1,4 +1,4 @@
-"""SIGHUP to a running `feedbridge serve`: a broken file changes nothing and says why, a good one is taken over as streams go on."""
+"""SIGHUP to a running `feedbridge serve`: a broken file changes nothing and says why, a good one is taken over meanwhile."""
 
 import json
 import signal
