@@ -79,6 +79,13 @@ class Running:
         """Set it to let the streams say goodbye and the server stop."""
         return self.house.closing
 
+    async def drain(self) -> None:
+        """Say that it is not ready any more, give balancers the time to notice, then drain; returns when that is done."""
+        self.house.leaving = True
+        await trio.sleep(self.house.limits.unready_seconds)
+        self.closing.set()
+        await self.closed.wait()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Simulation:

@@ -7,7 +7,6 @@ import signal
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-import structlog
 import trio
 
 from bridge.app import Running
@@ -17,8 +16,6 @@ Runner = Callable[..., Any]
 """An async function that takes `task_status`, starts with a `Running`, and returns when that has drained."""
 
 INTERRUPTED = 130
-
-log = structlog.get_logger(__name__)
 
 
 Reload = Callable[[Running], Awaitable[None]]
@@ -85,6 +82,7 @@ class _Watch:
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self._nursery = nursery
+        self._draining = False
         self.up: list[Running] = []
         self.code = 0
 
@@ -92,22 +90,21 @@ class _Watch:
         """Drain at the first signal, end at the second."""
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for number in signals:
-                if any(running.closing.is_set() for running in self.up) or not self.up:
+                if self._draining or not self.up:
                     self.code = INTERRUPTED if number == signal.SIGINT else 0
                     self._nursery.cancel_scope.cancel()
                     return
-                log.info("draining", signal=signal.Signals(number).name)
+                self._draining = True
                 self._nursery.start_soon(self._drain)
 
     async def for_hangups(self, reload: Reload) -> None:
         """Have the configuration read again, once after the other."""
         with trio.open_signal_receiver(signal.SIGHUP) as hangups:
             async for _ in hangups:
-                if self.up and not self.up[-1].closing.is_set():
+                if self.up and not self._draining:
                     await reload(self.up[-1])
 
     async def _drain(self) -> None:
         for running in reversed(self.up):
-            running.closing.set()
-            await running.closed.wait()
+            await running.drain()
         self._nursery.cancel_scope.cancel()

@@ -247,6 +247,7 @@ class House:
 
     Attributes:
         closing: set when the bridge begins to drain.
+        leaving: whether it is about to: it serves as ever, but says that it is not ready.
         served: the dialects served, in order of routing.
         readiness: how we are, computed when asked.
         admission: who gets in, and how much.
@@ -272,6 +273,7 @@ class House:
     certificates: Contexts | None = None
     via: Callable[[Iterable[FeedName]], tuple[str, ...]] = _nobody
     closing: trio.Event = field(default_factory=trio.Event)
+    leaving: bool = False
     codecs: Codecs = field(default_factory=Codecs)
     connections: Connections = field(default_factory=Connections)
     pump: Pump = field(default_factory=Pump)

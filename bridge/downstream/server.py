@@ -1,6 +1,6 @@
 """The server: accepts connections, counts them, hands each to the guard, and drains when the house closes.
 
-Drain, in this order: no more connections are accepted; every stream says its own goodbye (it watches `house.closing`); idle
+Drain, in this order: `/readyz` says so (`limits.unready_seconds` ahead, if wished); no more connections are accepted; every stream says its own goodbye (it watches `house.closing`); idle
 connections and those whose last response has ended are closed, HTTP/2 ones with a GOAWAY; what is left after
 `limits.drain_seconds` is hung up on. `serve` returns when nothing is left.
 """
@@ -163,7 +163,9 @@ async def serve_app(
                 task_status.started(Listening(urls=tuple(urls), statistics=door.statistics))
                 await house.closing.wait()
                 accepting.cancel_scope.cancel()
-            await guard.drain(house.limits.drain_seconds)
+            within = house.limits.drain_seconds
+            log.info("draining", streams=len(house.connections), connections=len(guard.live), within_seconds=within)
+            log.info("drained", cut=await guard.drain(within))
         pumping.cancel_scope.cancel()
 
 

@@ -98,7 +98,8 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         inbound_messages_burst: how many messages of a WebSocket client may come at once; 0 = as many as a second's.
         linger_seconds: how long an upstream subscription outlives its last subscriber: a page reload should not cost one.
         heartbeat_seconds: how often a quiet stream says that it lives; below the 30 to 60 s after which proxies give up.
-        drain_seconds: how long a stopping bridge lets its streams say goodbye.
+        unready_seconds: how long a bridge that is to stop goes on as ever, but for `/readyz`, so that balancers turn to others.
+        drain_seconds: how long it then lets its streams say goodbye.
         connection_lifetime_seconds: after how long a stream is told to come back, each a little earlier; 0 = never.
         write_deadline_seconds: how long one write may wait for a peer that does not read.
         pending_bytes_per_connection: what may wait for a slow client; kernel buffers come on top.
@@ -117,6 +118,7 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     connections: int = 20_000
     linger_seconds: float = 30
     heartbeat_seconds: float = 15
+    unready_seconds: float = 0
     drain_seconds: float = 10
     connection_lifetime_seconds: float = 0
     write_deadline_seconds: float = 10

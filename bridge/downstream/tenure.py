@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Collection
 from typing import Final
 
+import structlog
 import trio
 
 from bridge.downstream.alarms import Alarm
@@ -33,6 +34,8 @@ DOWN_SECONDS: Final = 30.0
 """How long everything behind a stream may be down before one that cannot say so ends."""
 
 _GRAINS: Final = 10_000
+
+log = structlog.get_logger(__name__)
 
 
 def all_down(house: House, feeds: Collection[FeedName]) -> bool:
@@ -84,24 +87,26 @@ class Tenure:
 
     def _look(self, now: float) -> None:
         self.stop()
-        due = (self._token_seconds(), self._lifetime_seconds(now))
-        for left, code, comeback in zip(
-            due, (Code.TOKEN_EXPIRED, Code.GOING_AWAY), (None, COMEBACK_SECONDS), strict=True
-        ):
-            if left <= 0:
-                self._end(code, comeback)
-                return
-        if now - self._began >= LOOK_SECONDS and self._muted():
-            self._end(Code.UPSTREAM_UNAVAILABLE, None)
-            return
-        self._alarm = self._house.pump.at(now + min(LOOK_SECONDS, *due), self._look)
-
-    def _token_seconds(self) -> float:
-        """Return the seconds until something is due of the token; at most 0 = it is no good any more."""
         assert self._identity is not None  # noqa: S101 - nothing is looked at before `hold`
+        user = str(self._identity.user)
+        token, lifetime = self._token_seconds(self._identity), self._lifetime_seconds(now)
         if not self._house.admission.stands(self._identity):
-            return 0.0
-        expires = self._identity.expires
+            log.info("stream_ended", user=user, reason="what its token rests on was withdrawn")
+            self._end(Code.TOKEN_EXPIRED, None)
+        elif token <= 0:
+            self._end(Code.TOKEN_EXPIRED, None)
+        elif lifetime <= 0:
+            log.info("stream_ended", user=user, reason="it has lived for limits.connection_lifetime_seconds")
+            self._end(Code.GOING_AWAY, COMEBACK_SECONDS)
+        elif now - self._began >= LOOK_SECONDS and self._muted():
+            log.info("stream_ended", user=user, reason="its feeds are down, and its dialect cannot say so")
+            self._end(Code.UPSTREAM_UNAVAILABLE, None)
+        else:
+            self._alarm = self._house.pump.at(now + min(LOOK_SECONDS, token, lifetime), self._look)
+
+    def _token_seconds(self, identity: Identity) -> float:
+        """Return the seconds until something is due of the token; at most 0 = it has ended."""
+        expires = identity.expires
         if expires is None:
             return float("inf")
         left = (expires - self._house.clock()) / SECONDS
