@@ -1,8 +1,8 @@
 """The server: accepts connections, counts them, hands each to the guard, and drains when the house closes.
 
-Drain, in this order: `/readyz` says so (`limits.unready_seconds` ahead, if wished); no more connections are accepted; every stream says its own goodbye (it watches `house.closing`); idle
-connections and those whose last response has ended are closed, HTTP/2 ones with a GOAWAY; what is left after
-`limits.drain_seconds` is hung up on. `serve` returns when nothing is left.
+Drain, in this order: `/readyz` says so (`limits.unready_seconds` ahead, if wished); no more connections are accepted; every
+stream says its own goodbye (it watches `house.closing`); idle connections and those whose last response has ended are closed,
+HTTP/2 ones with a GOAWAY; what is left after `limits.drain_seconds` is hung up on. `serve` returns when nothing is left.
 """
 
 import socket

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 import h2.events
 import trio
 
-from tests.support.clients import curl
+from tests.support.clients import curl, eventually
 from tests.support.commands import get, running
 from tests.support.http2 import Http2Client
 from tests.support.http2 import get as request_of
+from tests.support.readers import until
 
 EVENT_STREAMS = 500
 WEBSOCKETS = 300
@@ -178,8 +179,7 @@ KINDS: list[tuple[Callable[[int, Crowd], Awaitable[None]], int]] = [
 
 
 async def until_open(crowd: Crowd, clients: int) -> None:
-    while crowd.open < clients:
-        await trio.sleep(0.05)
+    await until(lambda: crowd.open >= clients, 120)
 
 
 async def test_a_thousand_streams_are_told_goodbye_in_time_and_to_come_back_at_different_times(tmp_path):
@@ -223,8 +223,7 @@ async def test_readiness_goes_off_before_anybody_is_sent_away(tmp_path):
                 await until_open(crowd, 1)
                 assert curl(f"{url}/readyz").json["status"] == "ready"
                 command.process.send_signal(signal.SIGTERM)
-                while (await trio.to_thread.run_sync(get, f"{url}/readyz"))[0] == 200:
-                    await trio.sleep(0.05)
+                assert await trio.to_thread.run_sync(eventually, lambda: get(f"{url}/readyz")[0] == 503, 20)
                 status, text = await trio.to_thread.run_sync(get, f"{url}/readyz")
                 assert (status, json.loads(text)["status"]) == (503, "closing")
                 assert json.loads(text)["feeds"][0]["feed"] == "liquidity"
