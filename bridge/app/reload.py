@@ -105,7 +105,7 @@ class Reloader:
                 listen=new.listen,
                 auth=new.auth,
                 limits=new.limits,
-                served=served_dialects(new, {one.dialect.name: one.symbols for one in parts.house.served}),
+                served=served_dialects(new, parts.house.served),
                 instruments={str(instrument): names for instrument, names in listed.items()},
                 certificates=prepared.certificates,
             )

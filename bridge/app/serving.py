@@ -5,8 +5,7 @@ the request's `Host`; a client that cannot be told apart by that uses the prefix
 """
 
 import sys
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -20,34 +19,32 @@ from bridge.hub.settings import HubSettings
 CANONICAL = "canonical"
 """The dialect of our own; it has no other prefix than the root."""
 
-NO_TABLES: Mapping[str, SymbolTable] = MappingProxyType({})
-"""At the start nothing is served yet."""
 
-
-def served_dialects(config: Config, tables: Mapping[str, SymbolTable] = NO_TABLES) -> tuple[ServedDialect, ...]:
+def served_dialects(config: Config, before: Sequence[ServedDialect] = ()) -> tuple[ServedDialect, ...]:
     """Return every dialect as a bridge serves it, in order of precedence.
 
     Args:
         config: the operator's word.
-        tables: the symbols of those that are served already; open streams hold them, so they are told what is listed now.
+        before: as they were served until now. Open streams hold their symbols, so these are told what is listed now; and where
+            the manner is the same, so is the dialect, and with it the bytes that are shared.
     """
     vendors = [name for name in dialect_names() if name != CANONICAL]
+    known = {one.dialect.name: one for one in before}
     return (
-        _served(config, CANONICAL, ("",), tables),
-        *(_served(config, name, ("", f"/{name}"), tables) for name in vendors),
+        _served(config, CANONICAL, ("",), known),
+        *(_served(config, name, ("", f"/{name}"), known) for name in vendors),
     )
 
 
-def _served(config: Config, name: str, prefixes: tuple[str, ...], tables: Mapping[str, SymbolTable]) -> ServedDialect:
+def _served(config: Config, name: str, prefixes: tuple[str, ...], known: Mapping[str, ServedDialect]) -> ServedDialect:
     """Serve a dialect with the listed instruments' spellings in it; a canonical topic is spelled by our ids alone."""
     settings = config.dialects.get(name, DialectSettings())
-    dialect = load_dialect(name).mannered(manner_of(settings))
     aliases = {} if name == CANONICAL else config.aliases(name)
-    symbols = tables.get(name)
-    if symbols is None:
-        symbols = SymbolTable(dialect.spelling, aliases)
-    else:
-        symbols.adopt(aliases)
+    manner, before = manner_of(settings), known.get(name)
+    alike = before if before is not None and manner_of(before.settings) == manner else None
+    dialect = load_dialect(name).mannered(manner) if alike is None else alike.dialect
+    symbols = SymbolTable(dialect.spelling, aliases) if before is None else before.symbols
+    symbols.adopt(aliases)
     return ServedDialect(
         dialect=dialect,
         symbols=symbols,

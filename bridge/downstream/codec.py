@@ -158,19 +158,15 @@ class Codecs:
     """The codecs of one house, each made when first needed. There are few: one a dialect, transport and set of options."""
 
     def __init__(self) -> None:
-        self._codecs: dict[tuple[str, Transport, EncoderOptions], Codec] = {}
+        self._codecs: dict[tuple[Dialect, Transport, EncoderOptions], Codec] = {}
 
     def of(self, dialect: Dialect, symbols: SymbolTable, transport: Transport, options: EncoderOptions) -> Codec:
-        """Return the one codec for these. A dialect has one table of symbols in a house."""
-        key = (dialect.name, transport, options)
+        """Return the one codec for these. A dialect, which in another manner is another, has one table of symbols in a house."""
+        key = (dialect, transport, options)
         codec = self._codecs.get(key)
         if codec is None:
             codec = self._codecs[key] = Codec(dialect, symbols, transport, options)
         return codec
-
-    def forget(self) -> None:
-        """Make new ones from now on: a dialect may have another manner. Streams that are open keep theirs."""
-        self._codecs.clear()
 
     def statistics(self) -> tuple[CodecStatistics, ...]:
         """A snapshot of every codec's counters."""

@@ -219,6 +219,8 @@ class StreamConnection:
         self._start(self._close, code)
 
     async def _close(self, code: Code) -> None:
+        if code is Code.GOING_AWAY and self._terms.peer is not None:
+            self._terms.peer.retire()
         if self._outlet is not None:
             await self._outlet.close(code)
         self._cancel()

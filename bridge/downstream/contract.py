@@ -116,6 +116,10 @@ class PeerConnection(Protocol):
         """Close at once, without waiting for the peer or for any lock; every task of the connection is cancelled."""
         ...
 
+    def retire(self) -> None:
+        """Close in order once nothing is open on it any more: whoever comes back is to come anew."""
+        ...
+
 
 class User(NamedTuple):
     """Whom limits are counted by: (issuer, subject) of a token, or a peer address. An address is never equal to a subject.
@@ -288,6 +292,5 @@ class House:
         self.listen, self.auth, self.limits = rules.listen, rules.auth, rules.limits
         self.served, self.instruments, self.certificates = rules.served, rules.instruments, rules.certificates
         self.admission.adopt(rules.auth)
-        self.codecs.forget()
         for learn in self._followers:
             learn()

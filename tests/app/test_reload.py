@@ -157,5 +157,11 @@ async def test_a_reload_that_was_refused_does_not_stand_in_the_way_of_the_next()
                 hosts = '[dialects.tradingview]\nhosts = ["tv.example"]\nsse_refusal = "retry"\n'
                 assert adopt(running, hosts + text) == ["dialects.tradingview"]
                 assert adopt(running, hosts + text) == []
-                served = {one.dialect.name: one.settings for one in running.house.served}
-                assert served["tradingview"].hosts == ("tv.example",)
+                served = {one.dialect.name: one for one in running.house.served}
+                assert served["tradingview"].settings.hosts == ("tv.example",)
+                adopt(running, hosts + "named_events = true\n" + text)
+                again = {one.dialect.name: one for one in running.house.served}
+                assert again["tradingview"].dialect is not served["tradingview"].dialect, (
+                    "another manner has bytes of its own"
+                )
+                assert again["liquidity"].dialect is served["liquidity"].dialect, "the same manner goes on sharing them"

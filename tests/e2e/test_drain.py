@@ -1,5 +1,7 @@
 """SIGTERM while a thousand streams are open: all get their goodbye inside the window, none is cut, nobody comes back together.
 
+Also the ends that no signal made: of streams that have lived their time.
+
 Server-sent events over HTTP/1.1, WebSockets and HTTP/2 streams at the same time, to a real process. The clients are bare
 sockets and the h2 library: they know nothing of our code.
 """
@@ -210,6 +212,26 @@ async def test_a_thousand_streams_are_told_goodbye_in_time_and_to_come_back_at_d
     by_second = Counter(math.floor(wait / 1_000) for wait in waits)
     assert max(by_second.values()) < 2 * CLIENTS / (LONGEST_WAIT_MS / 1_000), "no second has twice its share"
     assert len(crowd.retries) == CLIENTS - WEBSOCKETS
+
+
+async def test_a_connection_whose_last_stream_has_lived_its_time_is_told_goaway_so_that_its_client_comes_anew(tmp_path):
+    text = CONFIG.format(url="http://127.0.0.1:9", drain=2, unready=0)
+    text = text.replace("[limits]", "[limits]\nconnection_lifetime_seconds = 1")
+    (tmp_path / "bridge.toml").write_text(text)
+    with running("serve", "--config", str(tmp_path / "bridge.toml")) as command:
+        port = int(command.wait_for(r"serves http://\S+:(\d+)")[1])
+        crowd = Crowd()
+        with trio.fail_after(60):
+            async with trio.open_nursery() as nursery:
+                for client in (event_stream, websocket, http2):
+                    nursery.start_soon(client, port, crowd)
+        assert crowd.told_last == [True]
+        assert crowd.closes == {1012: 1}
+        assert len(crowd.goodbyes) == STREAMS_EACH + 2
+        assert {(word["reason"], word["retry"]) for word in crowd.goodbyes} == {("going_away", "after")}
+        assert max(word["retry_after_ms"] for word in crowd.goodbyes) <= 1_000
+        assert curl(f"http://127.0.0.1:{port}/healthz").status == 200
+        assert command.stop() == 0
 
 
 async def test_readiness_goes_off_before_anybody_is_sent_away(tmp_path):

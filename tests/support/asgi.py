@@ -64,6 +64,7 @@ class Client:
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
         self.hung_up = False
+        self.retired = False
         self.refused: Refusal | None = None
         self.done = trio.Event()
         self._inbox, self._outbox = trio.open_memory_channel[dict[str, Any]](1_000)
@@ -84,6 +85,9 @@ class Client:
             raise trio.BrokenResourceError
         self.sent.append(dict(message))
         self._news.set()
+
+    def retire(self) -> None:
+        self.retired = True
 
     def hang_up(self) -> None:
         self.hung_up = True
