@@ -5,12 +5,13 @@ SIGHUP has it read its configuration again: all that changed is taken over, or n
 
 import argparse
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 import trio
 
-from bridge.app import Running, examine, prepare, run_bridge
+from bridge.app import Prepared, Reloader, Running, examine, prepare, run_bridge
 from bridge.cli.garbage import collect_rarely
 from bridge.cli.signals import run_until_signal
 from bridge.config import Config, load_config
@@ -58,8 +59,22 @@ async def reload(running: Running) -> None:
     assert reloader is not None  # noqa: S101 - only simulators have none
     try:
         prepared = await trio.to_thread.run_sync(prepare, reloader.config.path)
+    except ConfigError as error:
+        _refuse(error.problems)
+    except Exception as error:  # noqa: BLE001 - whatever a file did to us, the streams that are open shall not pay for it
+        _refuse([f"{type(error).__name__}; see what `feedbridge check` says"])  # its words might be a secret's
+    else:
+        _adopt(reloader, prepared)
+
+
+def _adopt(reloader: Reloader, prepared: Prepared) -> None:
+    try:
         changed = reloader.adopt(prepared)
     except ConfigError as error:
-        log.error("reload_refused", reasons=error.problems, hint="nothing has changed")  # noqa: TRY400 - the operator's mistake
+        _refuse(error.problems)
     else:
         log.info("reloaded", changed=changed)
+
+
+def _refuse(reasons: Sequence[str]) -> None:
+    log.error("reload_refused", reasons=reasons, hint="nothing has changed")

@@ -7,8 +7,13 @@ import ssl
 from pathlib import Path
 
 import pytest
+import structlog
+import trio
 import trustme
 
+from bridge.app import Reloader, Running
+from bridge.cli import serve as serving
+from bridge.config import load_config
 from tests.support.clients import curl, eventually, stream
 from tests.support.commands import running
 
@@ -138,6 +143,20 @@ def test_a_good_file_is_taken_over_while_streams_go_on(folder):
             assert follower.process.poll() is None
             assert command.stop() == 0
             assert follower.until("goaway")["reason"] == "going_away"
+
+
+async def test_whatever_a_file_does_to_us_is_a_refusal_that_tells_no_secret(monkeypatch, folder):
+    def broken(_):
+        raise ValueError(SECRET)
+
+    reloader = Reloader(load_config(folder / "bridge.toml"), None)
+    monkeypatch.setattr(serving, "prepare", broken)
+    with structlog.testing.capture_logs() as lines:
+        await serving.reload(Running(house=None, feeds={}, listening=None, closed=trio.Event(), reloader=reloader))
+    (line,) = lines
+    assert (line["event"], line["hint"]) == ("reload_refused", "nothing has changed")
+    assert "ValueError" in line["reasons"][0]
+    assert SECRET not in str(line)
 
 
 def test_a_hangup_while_it_drains_is_passed_over(folder):
