@@ -68,6 +68,7 @@ MAY_IMPORT = {
 """Part → what of ours it may import besides itself; `docs/explanation/architecture.md` says why."""
 
 MAY_AWAIT = {
+    "app/days.py",
     "app/house.py",
     "cli/demo.py",
     "cli/serve.py",
@@ -180,12 +181,13 @@ def contracts(module: Path) -> bool:
 
 UPSTREAM_AWAITS = """
     answer ask bell body carrier changes connectors exchange feed handover http line link pace polling prompt silence sse
-    stream_feed tape token_sources tokens tunnel websocket websocket_connection
+    stream_feed tape token_sources tokens tunnel visitors vouching websocket
+    websocket_connection
 """
 DOWNSTREAM_AWAITS = """
     admission answers binds connection control dispatcher guard guard_connection guard_h11 guard_h2 guard_socket guard_tasks
     guard_websocket jwks mint news outlet outlet_asgi outlet_direct outlet_h2 outlets past patch polling pump seam server sse
-    state tokens websocket
+    state tokens vouching websocket
 """
 
 

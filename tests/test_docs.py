@@ -46,7 +46,7 @@ from bridge.model import (
     Verdict,
     Wishes,
 )
-from bridge.upstream.settings import FeedSettings
+from bridge.upstream.settings import ClientTokens, FeedSettings
 from tests.test_architecture import MAY_IMPORT
 
 ROOT = Path(__file__).parent.parent
@@ -96,7 +96,14 @@ LOGGED = {
         average_price=ONE,
     ),
     "feed_status": FeedStatus(
-        feed="f", status=FeedHealth.DOWN, ts_recv=TIME, instrument="X", reason="because", since=TIME
+        feed="f",
+        status=FeedHealth.DOWN,
+        ts_recv=TIME,
+        instrument="X",
+        topic=Topic(TopicKind.TRADE, "X"),
+        reason="because",
+        since=TIME,
+        via=("b1",),
     ),
     "gap": Gap(
         feed="f",
@@ -218,7 +225,8 @@ def test_the_example_configuration_shows_every_key():
         | keys(AuthSettings, "auth") - {"auth.api_keys"}
         | keys(ApiKey, "auth.api_keys") - {"auth.api_keys.sha256"}
         | keys(LimitSettings, "limits")
-        | keys(FeedSettings, "feeds")
+        | keys(FeedSettings, "feeds") - {"feeds.client_tokens"}
+        | keys(ClientTokens, "feeds.client_tokens")
         | keys(DialectSettings, "dialects") - {"dialects.limits", "dialects.options"}
         | keys(DialectLimits, "dialects.limits")
     )

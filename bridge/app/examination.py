@@ -6,6 +6,7 @@
 from pathlib import Path
 
 from bridge.app.ourselves import circles
+from bridge.app.visiting import has_private_feeds
 from bridge.config import Config
 from bridge.downstream.binds import bind_problems, parse_bind
 from bridge.downstream.certificates import read_certificates
@@ -33,12 +34,29 @@ def examine(config: Config) -> list[str]:
         for name, feed in config.feeds.items()
         if feed.token is not None and feed.token.file is not None and not Path(feed.token.file).exists()
     ]
+    found += _of_client_tokens(config)
     if not config.feeds:
         found.append("feeds: none is configured, so every topic is unknown")
     if config.auth.mode == "jwt" and not config.auth.default_topics and not config.auth.anonymous_topics:
         found.append(
             "auth.default_topics is empty, so a token without a feedbridge.topics claim may subscribe to nothing"
         )
+    return found
+
+
+def _of_client_tokens(config: Config) -> list[str]:
+    found = []
+    for name, feed in config.feeds.items():
+        if feed.client_tokens is None:
+            continue
+        if not has_private_feeds(feed):
+            found.append(
+                f"feeds.{name}.client_tokens: none of its transports brings orders, so its users see market data only"
+            )
+        if feed.client_tokens.topics is None and not config.auth.default_topics:
+            found.append(
+                f"feeds.{name}.client_tokens.topics and auth.default_topics are empty, so its users see their orders only"
+            )
     return found
 
 

@@ -15,16 +15,19 @@ from random import SystemRandom
 import msgspec
 import trio
 
+from bridge.app.days import Days
 from bridge.app.lining_up import line_up, tapped, with_lineups
 from bridge.app.reload import Parts, Reloader
 from bridge.app.serving import hub_settings, limits_of, manner_of, served_dialects
+from bridge.app.visiting import Visiting, has_private_feeds, make_visitors, with_visitors
 from bridge.broker.loader import open_log
 from bridge.clock import wall_clock
 from bridge.config import Config
 from bridge.dialects.contract import Answer, Outcome, Question, SymbolTable
 from bridge.dialects.loader import load_dialect
 from bridge.downstream.admission import Gate
-from bridge.downstream.contract import FeedReadiness, House, Readiness, Resolve, ServedDialect
+from bridge.downstream.contract import House, Resolve, ServedDialect
+from bridge.downstream.readiness import FeedReadiness, Readiness
 from bridge.downstream.server import Listening, serve
 from bridge.downstream.settings import AuthSettings, DialectSettings, LimitSettings, ListenSettings
 from bridge.downstream.tokens import TokenGrant, mint_token
@@ -35,9 +38,10 @@ from bridge.model import AccountId, FeedHealth, FeedName, InstrumentId
 from bridge.tape import Tape
 from bridge.upstream.arbiter import Arbiter, FeedEntry
 from bridge.upstream.contract import Feed
-from bridge.upstream.feed import FeedTools, open_feed
+from bridge.upstream.feed import FeedTools, account_of, open_feed
 from bridge.upstream.settings import FeedSettings
 from bridge.upstream.tape import TapeFeed
+from bridge.upstream.vouching import open_vouching
 
 TAPE = FeedName("tape")
 """A simulator's only feed; its account is `tape/demo`."""
@@ -152,11 +156,22 @@ async def run_bridge(config: Config, *, task_status: trio.TaskStatus[Running] = 
             dialect, symbols = load_dialect(settings.dialect), tables[settings.dialect]
             tools = tapped(_tools(hub, name, own_id), lineups.tap(name))
             feeds[name] = await stack.enter_async_context(open_feed(name, settings, dialect, symbols, tools))
+        visitors = make_visitors(config, tables.__getitem__, partial(_tools, hub, own_id=own_id), hub.retire)
+        hub.watch(visitors.watch)
+        visiting = []
+        for name, settings in config.feeds.items():
+            if settings.client_tokens is not None:
+                vouching = open_vouching(name, settings, load_dialect(settings.dialect), wall_clock)
+                visiting.append(Visiting(name, settings, (await stack.enter_async_context(vouching)).takes))
         served = served_dialects(config)
         house = _house(hub, feeds, arbiter.resolve, config.listen, config.auth, config.limits, served, listed)
         house = with_lineups(replace(house, via=partial(_via, own_id, feeds)), lineups)
+        house = with_visitors(house, visitors, visiting)
+        days = Days(house.ask, feeds)
+        hub.ask_by(days.want)
         parts = Parts(house=house, hub=hub, arbiter=arbiter, lineups=lineups, tables=tables)
-        await _run([hub.run, lineups.run], feeds, house, task_status, Reloader(config, parts))
+        keepers = [hub.run, lineups.run, visitors.run, days.run]
+        await _run(keepers, feeds, house, task_status, Reloader(config, parts))
 
 
 def _entry(name: FeedName, settings: FeedSettings, symbols: SymbolTable) -> FeedEntry:
@@ -166,7 +181,8 @@ def _entry(name: FeedName, settings: FeedSettings, symbols: SymbolTable) -> Feed
         symbols=symbols,
         globs=settings.instruments,
         transport=settings.transports[0],
-        account=AccountId(f"{name}/{settings.account}") if settings.account else None,
+        account=account_of(name, settings),
+        visited=has_private_feeds(settings),
     )
 
 

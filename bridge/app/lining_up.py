@@ -8,7 +8,8 @@ import msgspec
 from bridge.clock import wall_clock
 from bridge.config import Config
 from bridge.dialects.contract import Answer, Question
-from bridge.downstream.contract import House, Readiness
+from bridge.downstream.contract import House
+from bridge.downstream.readiness import Readiness
 from bridge.hub.hub import Hub
 from bridge.hub.lineups import Lineups
 from bridge.hub.tap import Tap
@@ -32,7 +33,7 @@ def with_lineups(house: House, lineups: Lineups) -> House:
     """Return a house that asks the feed that serves, and that is ready while another serves for one that is down."""
 
     def ask(name: FeedName, question: Question, deadline_seconds: float) -> Awaitable[Answer]:
-        return house.ask(lineups.serving(name), question, deadline_seconds)
+        return house.ask(lineups.serving(name, question.instrument), question, deadline_seconds)
 
     def via(names: Iterable[FeedName]) -> tuple[str, ...]:
         return house.via(feed for name in names for feed in lineups.behind(name))

@@ -19,7 +19,8 @@ from bridge.config import Config, changed_keys, load_config
 from bridge.dialects.contract import SymbolTable, Transport
 from bridge.dialects.loader import load_dialect
 from bridge.downstream.certificates import Contexts, read_certificates
-from bridge.downstream.contract import House, Rules
+from bridge.downstream.contract import House
+from bridge.downstream.rules import Rules, adopt
 from bridge.errors import ConfigError
 from bridge.hub.hub import Hub
 from bridge.hub.lineups import Lineups
@@ -100,7 +101,8 @@ class Reloader:
             table.adopt(new.aliases(dialect))
         parts.arbiter.adopt(listed, strict=new.strict_instruments, max_unlisted=new.limits.instruments)
         parts.hub.adopt(hub_settings(new.limits))
-        parts.house.adopt(
+        adopt(
+            parts.house,
             Rules(
                 listen=new.listen,
                 auth=new.auth,
@@ -108,7 +110,7 @@ class Reloader:
                 served=served_dialects(new, parts.house.served),
                 instruments={str(instrument): names for instrument, names in listed.items()},
                 certificates=prepared.certificates,
-            )
+            ),
         )
         self.config = new
         return changed

@@ -118,4 +118,7 @@ Try, in another terminal:
   curl '{url}/v1/poll?subscribe={TRY}'
   curl '{url}/v1/instruments/BTC-USD/book'
   {our_command()} tail {url} quote:NASDAQ:AAPL book.5:BTC-USD
+As existing clients of either vendor do:
+  curl -N '{url}/api/realtime?subscribe=all:BTC'
+  curl -N '{url}/sse/stream?symbols=NASDAQ:AAPL'
 Ctrl-C ends it."""

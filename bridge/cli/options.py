@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from bridge.model import AccountId, TopicKind
+from bridge.model.account import is_private
 
 USAGE = 2
 LAST_PORT = 65_535
@@ -68,6 +69,10 @@ def accounts(text: str) -> tuple[AccountId, ...]:
         feed, _, account = name.partition("/")
         if not (feed and account):
             raise argparse.ArgumentTypeError(f"{name!r} is no account; one is <feed>/<name>, such as liquidity/acme-1")
+        if is_private(name):
+            raise argparse.ArgumentTypeError(
+                f"{name!r} is the account of a vendor's user, which no token of ours grants"
+            )
     return tuple(AccountId(name) for name in found)
 
 

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from bridge.config.client_tokens import ALGORITHMS, account_rules, client_token_rules
 from bridge.config.numbers import wrong_numbers
 from bridge.config.structs import BrokerSettings, Config
 from bridge.dialects.contract import Manner, SymbolTable
@@ -16,9 +17,6 @@ from bridge.upstream.settings import FeedSettings
 MIN_SECRET_BYTES = 32
 """An HS256 key is no shorter than its hash (RFC 7518, section 3.2)."""
 
-
-ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
-"""What may verify an identity provider's signature: public keys alone, since ours is the only shared secret."""
 
 MAX_PADDING_BYTES = 65_536
 """No proxy that we know of holds back more; every write of every event stream has as many."""
@@ -38,7 +36,9 @@ def broken_rules(config: Config) -> list[str]:
         *_feed_rules(config),
         *_dialect_rules(config),
         *_instrument_rules(config),
-        *_auth_rules(config.auth),
+        *_auth_rules(config),
+        *client_token_rules(config),
+        *account_rules(config),
         *_listen_rules(config.listen),
         *_limit_rules(config.limits),
         *_broker_rules(config.broker),
@@ -163,11 +163,13 @@ def _instrument_rules(config: Config) -> list[str]:
     return problems
 
 
-def _auth_rules(auth: AuthSettings) -> list[str]:
+def _auth_rules(config: Config) -> list[str]:
     problems = []
+    auth = config.auth
+    visited = any(feed.client_tokens is not None for feed in config.feeds.values())
     if auth.mode not in ("jwt", "none"):
         problems.append(f"auth.mode: jwt or none, not {auth.mode!r}")
-    if auth.mode == "jwt" and auth.secret is None and auth.jwks_url is None and not auth.anonymous_topics:
+    if auth.mode == "jwt" and not (auth.secret is not None or auth.jwks_url or auth.anonymous_topics or visited):
         problems.append(
             'auth: mode "jwt" needs auth.secret (such as { env = "BRIDGE_SECRET" }) or auth.jwks_url; nobody could get in'
         )

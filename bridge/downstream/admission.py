@@ -1,7 +1,7 @@
 """Who gets in, and how much: the one door before every endpoint.
 
-It only joins `identity`, `tokens`, `entitlement` and `limits`; the rules are there. One signature is checked per connection,
-and again only when a client renews its token.
+It only joins `identity`, `tokens`, `vouching`, `entitlement` and `limits`; the rules are there. One signature is checked per
+connection, and again only when a client renews its token.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,13 @@ from bridge.clock import Clock
 from bridge.dialects.contract import Refusal, Transport
 from bridge.downstream import entitlement
 from bridge.downstream.contract import Granted, Identity, Peer, Resolve, ServedDialect
+from bridge.downstream.grounds import standing
 from bridge.downstream.identity import shown_token, without_token
 from bridge.downstream.jwks import JwksCache
 from bridge.downstream.limits import LIMIT_OF, Seats, SeatStatistics, effective_limits
 from bridge.downstream.settings import AuthSettings, LimitSettings
-from bridge.downstream.tokens import read_token
-from bridge.downstream.vouchers import standing
+from bridge.downstream.tokens import Foreign, read_token
+from bridge.downstream.vouching import Vouchers
 from bridge.model import Code, Topic
 
 
@@ -27,12 +28,16 @@ class Gate:
         auth: the rules.
         clock: judges tokens' times.
         keys: the identity provider's; None = made from `auth.jwks_url`, if it is set.
+        vouchers: vendors that vouch for tokens which no key of ours made; None = there are none.
     """
 
-    def __init__(self, auth: AuthSettings, clock: Clock, keys: JwksCache | None = None) -> None:
+    def __init__(
+        self, auth: AuthSettings, clock: Clock, keys: JwksCache | None = None, vouchers: Vouchers | None = None
+    ) -> None:
         self._auth = auth
         self._clock = clock
         self._keys = keys or (JwksCache(auth.jwks_url) if auth.jwks_url else None)
+        self._vouchers = vouchers
         self._standing = standing(auth)
         self._seats = Seats()
 
@@ -50,14 +55,20 @@ class Gate:
         """Say whose a token is; see `contract.Admission`."""
         if self._auth.mode == "none":
             raise Refusal(Code.BAD_REQUEST, "this bridge asks for no tokens; there is nothing to renew")
-        identity = await read_token(self._auth, token, self._keys.key if self._keys else None, self._clock())
+        try:
+            identity = await read_token(self._auth, token, self._keys.key if self._keys else None, self._clock())
+        except Foreign:
+            visitor = None if self._vouchers is None else await self._vouchers.identify(token)
+            if visitor is None:
+                raise
+            return visitor
         if not self.stands(identity):
             raise Refusal(Code.UNAUTHORIZED, "what this token rests on was withdrawn; get a new one")
         return identity
 
     def stands(self, identity: Identity) -> bool:
         """Whether all that an identity rests on is still in force; see `contract.Admission`."""
-        return self._standing.issuperset(identity.vouchers)
+        return self._standing.issuperset(identity.grounds)
 
     def adopt(self, auth: AuthSettings) -> None:
         """Go by other rules from now on; what open streams rest on is asked for at their next look."""

@@ -9,7 +9,7 @@ from http import HTTPStatus
 import msgspec
 
 from bridge.dialects.contract import HttpAnswer
-from bridge.downstream.goodbyes import GOODBYES
+from bridge.downstream.goodbyes import GOODBYES, NOT_STORED
 from bridge.downstream.origin import preflight_headers
 from bridge.downstream.outlet import Send
 from bridge.model import Code
@@ -31,7 +31,7 @@ def plain_refusal(
     row = GOODBYES[code]
     body = msgspec.json.encode({"error": {"code": code.value, "message": message, "retry": row.retry.value}})
     return HttpAnswer(
-        body=body, headers=(("content-type", "application/json"), *headers), status=int(status or row.http)
+        body=body, headers=(("content-type", "application/json"), NOT_STORED, *headers), status=int(status or row.http)
     )
 
 

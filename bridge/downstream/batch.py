@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
-from bridge.downstream.codec import Codec
 from bridge.downstream.outlet import Frame
+from bridge.downstream.wording import Words
 from bridge.hub.contract import Publication
 from bridge.hub.hub import Hub
 from bridge.model import TopicRefused
@@ -42,7 +42,7 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
 
 
 class Batcher:
-    """Joins for all streams with one codec and one framing.
+    """Joins for all streams with one codec and one framing, or for one stream that mixes codecs.
 
     Args:
         codec: makes the bytes of each publication.
@@ -50,7 +50,7 @@ class Batcher:
         frame: what the outlets want around the joined bytes.
     """
 
-    def __init__(self, codec: Codec, hub: Hub, frame: Frame) -> None:
+    def __init__(self, codec: Words, hub: Hub, frame: Frame) -> None:
         self._codec = codec
         self._hub = hub
         self._frame = frame
@@ -73,11 +73,7 @@ class Batcher:
 
     def _join_all(self, publications: list[Publication]) -> Batch | None:
         """Join them as nearly all are; None when that is too much, or some have no bytes."""
-        codec, key = self._codec, self._codec.key
-        try:
-            parts = [publication.encoded[key] for publication in publications]
-        except KeyError:
-            parts = [codec.encode(publication, self._hub) for publication in publications]
+        parts = self._codec.encode_all(publications, self._hub)
         data = b"".join(parts)
         if len(data) > SLICE_BYTES or not all(parts):
             return None

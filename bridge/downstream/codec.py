@@ -46,6 +46,7 @@ class CodecStatistics(msgspec.Struct, frozen=True, kw_only=True):
     dialect: str
     transport: Transport
     extra: bool
+    wording: str
     encoded: int
     unspeakable: int
 
@@ -86,7 +87,7 @@ class Codec:
         self.key = next(_KEYS)
         self.transport = transport
         self._name = dialect.name
-        self._extra = options.extra
+        self._options = options
         self._encoder = dialect.encoder(transport, symbols, options)
         self.replaces_books = transport in dialect.profile.replaces_books
         self.declares_gaps = dialect.profile.declares_gaps
@@ -108,6 +109,14 @@ class Codec:
         if self.declares_gaps or not isinstance(event, Gap) or event.repaired:
             return False
         return any(topic.kind in EVERY_ONE_MATTERS for topic in event.topics)
+
+    def encode_all(self, publications: Sequence[Publication], hub: Hub) -> list[bytes]:
+        """Return the framed bytes of each."""
+        key = self.key
+        try:
+            return [publication.encoded[key] for publication in publications]  # nearly always
+        except KeyError:
+            return [self.encode(publication, hub) for publication in publications]
 
     def cost(self, publications: Sequence[Publication], hub: Hub) -> int:
         """Return how many bytes they are while they wait for a slow client."""
@@ -131,7 +140,8 @@ class Codec:
         return CodecStatistics(
             dialect=self._name,
             transport=self.transport,
-            extra=self._extra,
+            extra=self._options.extra,
+            wording=self._options.wording,
             encoded=self._encoded,
             unspeakable=self._unspeakable,
         )

@@ -22,8 +22,8 @@ from bridge.downstream.outlet import Outlet, Surroundings
 from bridge.downstream.outlets import Opening
 from bridge.downstream.registry import ConnectionStatistics
 from bridge.downstream.settings import LimitSettings
-from bridge.downstream.tenure import Tenure, all_down
-from bridge.downstream.terms import Terms, heartbeat_seconds, options_of, padding_bytes, skips_trades, told_limits
+from bridge.downstream.tenure import Tenure
+from bridge.downstream.terms import Terms, codec_of, heartbeat_seconds, padding_bytes, skips_trades, told_limits
 from bridge.downstream.ways import Ways
 from bridge.hub.holes import LagCounts
 from bridge.model import Code, Stream, Topic, TopicRefused, UnixNanos, Want, Wishes
@@ -46,7 +46,7 @@ class StreamConnection:
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
-        house, served = terms.house, terms.exchange.served
+        house = terms.house
         self.identity = terms.identity
         self.name = secrets.token_urlsafe(16)
         self.wishes = Wishes()
@@ -59,7 +59,7 @@ class StreamConnection:
             Ways(
                 hub=house.hub,
                 clock=house.clock,
-                codec=house.codecs.of(served.dialect, served.symbols, terms.transport, options_of(terms.exchange)),
+                codec=codec_of(terms),
                 conversation=terms.conversation,
                 pump=house.pump,
                 heartbeat_seconds=heartbeat_seconds(terms),
@@ -68,12 +68,12 @@ class StreamConnection:
                 padding_bytes=padding_bytes(terms),
                 farewell_seconds=terms.limits.write_deadline_seconds,
                 refused=self._refused,
-                ended=self._ended,
+                ended=lambda code: self.start(self._close, code),
                 failed=self._failed,
                 stalled=self._hang_up,
             )
         )
-        self._tenure = Tenure(house, self.writer.end, self._warn, self._muted)
+        self._tenure = Tenure(terms, self.writer, self._warn)
 
     def __repr__(self) -> str:
         return f"<StreamConnection {self._terms.transport} of {self.identity.user}, {len(self._holdings)} topics>"
@@ -106,7 +106,13 @@ class StreamConnection:
             self.writer.subscription.wish(wishes)
 
     def subscribe(
-        self, granted: Sequence[Granted], after: str | None, unasked: Sequence[Granted] = ()
+        self,
+        granted: Sequence[Granted],
+        after: str | None,
+        unasked: Sequence[Granted] = (),
+        *,
+        anew: bool = False,
+        later: bool = False,
     ) -> tuple[Topic, ...]:
         """Hold these too, all or nothing, and return what is served of them.
 
@@ -116,13 +122,17 @@ class StreamConnection:
             granted: what the client asked for.
             after: the cursor to resume from; None = fresh.
             unasked: what the party sends without being asked; not counted and not told.
+            anew: what of it is held already begins anew, with its state.
+            later: nothing of it is sent before `join`.
 
         Raises:
             Refusal: `too_many_subscriptions`; `bad_request`: `after` is no cursor, or comes too late.
         """
         self._holdings.room_for(granted)
         served = tuple(dict.fromkeys(topic for one in granted for topic in one.served))
-        wants = self._holdings.missing([*granted, *unasked])
+        if anew:
+            self._let_go([topic for one in granted for topic in one.served])
+        wants = () if later else tuple(want for one in (*granted, *unasked) for want in one.wants)
         if self.writer.subscription is None:
             self._open(wants, after, served)
         elif after is not None:
@@ -133,11 +143,22 @@ class StreamConnection:
         self._holdings.add(granted)
         return served
 
+    def join(self, topics: Sequence[Topic]) -> None:
+        """Send from now on what was subscribed for `later`, but for what was left meanwhile."""
+        if self.writer.subscription is not None:
+            held = [one for one in self._holdings.granted if one.topic in topics]
+            self.writer.subscription.add([want for one in held for want in one.wants])
+
     def unsubscribe(self, topics: Sequence[Topic] | None) -> tuple[Topic, ...]:
         """Hold these no longer; None = all. Returns those that were held."""
         dropped = self._holdings.topics if topics is None else self._holdings.held(topics)
         self._let_go(self._holdings.remove(dropped))
         return dropped
+
+    def reword(self) -> None:
+        """Tell every topic in the words that the conversation has for it now."""
+        wordings = self._terms.conversation.wordings()
+        self.writer.tell({topic: [codec_of(self._terms, word) for word in words] for topic, words in wordings.items()})
 
     def complain(self, refusal: Refusal) -> None:
         """Tell the client what could not be done; the connection lives on."""
@@ -186,7 +207,7 @@ class StreamConnection:
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(
-            start=self._start,
+            start=self.start,
             freed=self.writer.freed,
             stalled=self._hang_up,
             patience_seconds=self._terms.limits.write_deadline_seconds or float("inf"),
@@ -204,7 +225,7 @@ class StreamConnection:
         if self.writer.subscription is not None:
             self.writer.subscription.close()
 
-    def _start(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
+    def start(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
         """Start a task that ends with the stream; when it finds that the client is gone, the stream ends."""
         if self._nursery is not None:
             self._nursery.start_soon(self._contain, partial(work, *arguments))
@@ -214,9 +235,6 @@ class StreamConnection:
             await work()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._cancel()
-
-    def _ended(self, code: Code) -> None:
-        self._start(self._close, code)
 
     async def _close(self, code: Code) -> None:
         if code is Code.GOING_AWAY and self._terms.peer is not None:
@@ -237,12 +255,6 @@ class StreamConnection:
     def _warn(self, expires: UnixNanos) -> None:
         conversation, now = self._terms.conversation, self._terms.house.clock()
         self.writer.say(conversation.expiring(expires, self.writer.at, now))
-
-    def _muted(self) -> bool:
-        """Whether all that feeds it has been down for long, and its party has no word for that."""
-        if self._terms.exchange.served.dialect.profile.declares_gaps or self.writer.subscription is None:
-            return False
-        return all_down(self._terms.house, {want.feed for want in self.writer.subscription.wants})
 
     def _open(self, wants: Sequence[Want], after: str | None, served: Sequence[Topic]) -> None:
         house = self._terms.house

@@ -20,7 +20,9 @@ from bridge.clock import Clock
 from bridge.dialects.contract import Answer, Dialect, Question, Request, SymbolTable, Transport
 from bridge.downstream.certificates import Contexts
 from bridge.downstream.codec import Codecs
+from bridge.downstream.jwks import JwksCache
 from bridge.downstream.pump import Pump
+from bridge.downstream.readiness import Readiness
 from bridge.downstream.registry import Connections
 from bridge.downstream.settings import AuthSettings, DialectSettings, LimitSettings, ListenSettings
 from bridge.hub.hub import Hub
@@ -37,20 +39,39 @@ Raises:
 """
 
 
-class FeedReadiness(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How a feed is, for `/readyz`. `wanted` = some client wants something of it; without a `reason` all is well."""
+Takes = Callable[[str, UnixNanos], Awaitable[bool]]
+"""Says whether a vendor takes a token that ends then, by its own word.
+
+Raises:
+    Refusal: `upstream_unavailable` or `overloaded`: it cannot be said now.
+"""
+
+Show = Callable[[AccountId, str, UnixNanos], object]
+"""Hands on a token that a vendor vouches for, and its end, so that its user's account can be read with it, for as long as the
+object returned is held."""
+
+
+class Voucher(msgspec.Struct, frozen=True, kw_only=True):
+    """A feed whose vendor's tokens let their users in: by the vendor's keys, or else by asking it.
+
+    Attributes:
+        feed: the feed's name.
+        rules: `issuer`, `audience` and `algorithms` as in `[auth]`; without an issuer, every token is looked at that no other
+            voucher's issuer made.
+        place: what stands for the issuer where a token names none.
+        topics: what its users may see.
+        keys: the vendor's; None = it is asked.
+        takes: asks it.
+        show: takes note of the token.
+    """
 
     feed: FeedName
-    status: str
-    wanted: bool
-    reason: str | None = None
-
-
-class Readiness(msgspec.Struct, frozen=True, kw_only=True):
-    """Ready when the log is reachable and no wanted feed is `down`."""
-
-    ready: bool
-    feeds: tuple[FeedReadiness, ...]
+    rules: AuthSettings
+    place: str
+    topics: tuple[str, ...]
+    takes: Takes
+    show: Show
+    keys: JwksCache | None = None
 
 
 class ServedDialect(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,15 +149,18 @@ class User(NamedTuple):
         subject: the token's `sub`, or the peer's address.
         issuer: the token's `iss`; "" without one.
         by_address: whether `subject` is an address.
+        vouched_by: the feed whose vendor vouches for both; "" = nobody but us. So a vendor's user is never one of ours.
     """
 
     subject: str
     issuer: str = ""
     by_address: bool = False
+    vouched_by: str = ""
 
     def __str__(self) -> str:
         """Spell it for logs and pages."""
-        return f"{self.issuer}#{self.subject}" if self.issuer else self.subject
+        name = f"{self.issuer}#{self.subject}" if self.issuer else self.subject
+        return f"{self.vouched_by}/~{name}" if self.vouched_by else name
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,7 +173,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
         scopes: such as `admin`.
         expires: when the token ends; None without a token.
         anonymous: whether no token was needed or shown.
-        vouchers: what it rests on (`vouchers`); it stands as long as all of them are in force.
+        grounds: what it rests on (`grounds`); it stands as long as all of them are in force.
+        visit: what `Show` returned; None for who brought no vendor's token.
     """
 
     user: User
@@ -159,7 +184,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     scopes: frozenset[str] = frozenset()
     expires: UnixNanos | None = None
     anonymous: bool = False
-    vouchers: tuple[str, ...] = ()
+    grounds: tuple[str, ...] = ()
+    visit: object = None
 
 
 class Granted(msgspec.Struct, frozen=True):
@@ -233,18 +259,6 @@ def _nobody(feeds: Iterable[FeedName]) -> tuple[str, ...]:
     return ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rules:
-    """What a reload may change; see `House`."""
-
-    listen: ListenSettings
-    auth: AuthSettings
-    limits: LimitSettings
-    served: Sequence[ServedDialect]
-    instruments: Mapping[str, Sequence[FeedName]]
-    certificates: Contexts | None
-
-
 @dataclass(kw_only=True, eq=False)
 class House:
     """What every endpoint may use. Only a reload changes it, in one step that nothing comes between: ask it anew each time.
@@ -261,6 +275,7 @@ class House:
         codecs: the bytes made of publications, shared by all connections that can share them.
         connections: the streams that are open now.
         pump: writes to them; whoever serves the house runs it.
+        followers: called after each change of the rules, in the midst of it; they must not raise.
     """
 
     hub: Hub
@@ -281,16 +296,4 @@ class House:
     codecs: Codecs = field(default_factory=Codecs)
     connections: Connections = field(default_factory=Connections)
     pump: Pump = field(default_factory=Pump)
-    _followers: list[Callable[[], None]] = field(default_factory=list)
-
-    def follow(self, learn: Callable[[], None]) -> None:
-        """Call this after each change of the rules, in the midst of it; it must not raise."""
-        self._followers.append(learn)
-
-    def adopt(self, rules: Rules) -> None:
-        """Go by other rules from now on: all of them at once, for nothing comes between."""
-        self.listen, self.auth, self.limits = rules.listen, rules.auth, rules.limits
-        self.served, self.instruments, self.certificates = rules.served, rules.instruments, rules.certificates
-        self.admission.adopt(rules.auth)
-        for learn in self._followers:
-            learn()
+    followers: list[Callable[[], None]] = field(default_factory=list)

@@ -33,8 +33,6 @@ from bridge.model import Code
 
 HEALTH_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
-EVENT_STREAM: Final = (("content-type", "text/event-stream"), ("cache-control", "no-store"))
-
 log = structlog.get_logger(__name__)
 
 
@@ -54,7 +52,7 @@ class Dispatcher:
         self._handlers = handlers or Handlers()
         self._control = control_app(house)
         self._learn()
-        house.follow(self._learn)
+        house.followers.append(self._learn)
 
     def _learn(self) -> None:
         """Go by the house's rules as they are now."""
@@ -139,11 +137,10 @@ class Dispatcher:
             call = Call(handler=self._handlers.answering(endpoint), exchange=partial(_exchange, came, match))
             scope["state"] = {**scope.get("state", {}), CALL_KEY: call}
             await self._control(scope, receive, send)
-        elif scope["method"] == "HEAD":
-            await answer_http(send, HttpAnswer(body=b"", headers=EVENT_STREAM))
         else:
             exchange = _exchange(came, match, b"")
-            answer = await _attempt(partial(self._handlers.sse, self._house, exchange, scope, receive), exchange, send)
+            serve = self._handlers.sse_head if scope["method"] == "HEAD" else self._handlers.sse
+            answer = await _attempt(partial(serve, self._house, exchange, scope, receive), exchange, send)
             if answer is not None:
                 await answer_http(send, answer)
 

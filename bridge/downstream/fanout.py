@@ -12,7 +12,7 @@ slow consumers are its matter. Ending is a flag that the next step sees; the goo
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import trio
@@ -20,14 +20,15 @@ import trio
 from bridge.dialects.contract import Message, Transport
 from bridge.downstream.alarms import Alarm, Call
 from bridge.downstream.batch import Batcher
-from bridge.downstream.codec import framed
+from bridge.downstream.codec import Codec, framed
 from bridge.downstream.goodbyes import goaway
 from bridge.downstream.outlet import Frame, Outlet, as_it_is, padded
-from bridge.downstream.sieve import belongs, newest_books
+from bridge.downstream.sieve import belongs, sifted
 from bridge.downstream.ways import Ways
+from bridge.downstream.wording import Mixed
 from bridge.hub.contract import Publication
 from bridge.hub.hub import Bound, Subscription
-from bridge.model import Code, Topic
+from bridge.model import Code, InstrumentId, Topic
 from bridge.wire.sse import sse_retry
 
 SOON_SECONDS = 0.001
@@ -52,6 +53,8 @@ class StreamWriter:
         "_ending",
         "_frame",
         "_gone",
+        "_mixed",
+        "_orders_of",
         "_outlet",
         "_pump",
         "_queued",
@@ -74,6 +77,8 @@ class StreamWriter:
         self._outlet: Outlet | None = None
         self._batcher: Batcher | None = None
         self._frame: Frame = as_it_is
+        self._mixed: Mixed | None = None
+        self._orders_of: frozenset[InstrumentId] | None = None
         self.subscription: Subscription | None = None
         self.sent_bytes = 0
         self.sent_events = 0
@@ -121,12 +126,22 @@ class StreamWriter:
         """Write from now on."""
         self._outlet = outlet
         self._frame = padded(outlet.frame, self._ways.padding_bytes)
-        self._batcher = self._ways.pump.batcher(self._ways.codec, self._ways.hub, self._frame)
+        self._batcher = self._make_batcher()
         self._ways.pump.streams.add(self)
         self._quiet_since = trio.current_time()
         if self._ways.heartbeat_seconds:
             self._set_alarm("heartbeat", self._quiet_since + self._ways.heartbeat_seconds, self._live)
         self.freed()
+
+    def tell(self, wordings: Mapping[Topic, Sequence[Codec]]) -> None:
+        """Tell these topics by codecs of their own from now on, and all others by the ordinary one."""
+        if wordings or self._mixed is not None:
+            self._mixed = Mixed(self._ways.codec, wordings) if wordings else None
+            self._batcher = self._make_batcher()
+
+    def tell_orders_of(self, instruments: frozenset[InstrumentId]) -> None:
+        """Leave out the orders of all other instruments from now on."""
+        self._orders_of = instruments
 
     def stop(self) -> None:
         """Write no more."""
@@ -166,10 +181,10 @@ class StreamWriter:
     def end(self, code: Code, within_seconds: float | None = None) -> None:
         """End the stream after the write in progress, and have its client come back then; the first reason stays."""
         if self._ending is None:
-            self._ending = code
-            self._within_seconds = within_seconds
+            self._ending, self._within_seconds = code, within_seconds
             if self._ways.farewell_seconds:
-                self._set_alarm("farewell", trio.current_time() + self._ways.farewell_seconds, self._stalled)
+                until = trio.current_time() + self._ways.farewell_seconds
+                self._set_alarm("farewell", until, lambda _: self._ways.stalled())
         self.wake()
 
     def fail(self, error: Exception) -> None:
@@ -209,16 +224,14 @@ class StreamWriter:
         if not self._outlet.try_write(data):  # type: ignore[union-attr]  # no step is made before `begin`
             self._set_blocked(blocked=True)
 
+    def _make_batcher(self) -> Batcher:
+        ways, mixed, frame = self._ways, self._mixed, self._frame
+        return ways.pump.batcher(ways.codec, ways.hub, frame) if mixed is None else Batcher(mixed, ways.hub, frame)
+
     def _decide_on_batch(self, subscription: Subscription) -> None:
-        pending = self._taken
+        pending = self._taken or self._take(subscription)
         if not pending:
-            pending = subscription.take()
-            if subscription.lagging:
-                self._look_again(subscription.due_at)
-            if self._sieves:
-                pending = newest_books(pending)
-            if not pending:
-                return
+            return
         assert self._batcher is not None  # noqa: S101 - no step is made before `begin`
         batch = self._batcher.join(pending)
         used = batch.used
@@ -232,6 +245,13 @@ class StreamWriter:
             self._ways.refused(batch.refused)
         if batch.hole:
             self.end(Code.UPSTREAM_UNAVAILABLE)
+
+    def _take(self, subscription: Subscription) -> list[Publication]:
+        """Take what is pending, but for what need not be written."""
+        pending = subscription.take()
+        if subscription.lagging:
+            self._look_again(subscription.due_at)
+        return sifted(pending, replaces_books=self._sieves, orders_of=self._orders_of)
 
     def _look_again(self, due_at: float) -> None:
         if due_at < self._due_at:
@@ -258,18 +278,13 @@ class StreamWriter:
             self._ways.ended(code)
 
     def _unsaid(self) -> bytes:
-        data = b"".join(self._said)
-        self._said.clear()
-        self._said_bytes = 0
+        data, self._said, self._said_bytes = b"".join(self._said), [], 0
         return data
 
     def _set_blocked(self, *, blocked: bool) -> None:
         self._blocked = blocked
         if self.subscription is not None:
             self.subscription.blocked = blocked
-
-    def _stalled(self, now: float) -> None:
-        self._ways.stalled()
 
     def _live(self, now: float) -> None:
         """Say that we live, if nothing was said for long enough; look again when that may be so."""

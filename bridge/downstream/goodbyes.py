@@ -89,6 +89,10 @@ def problem(refusal: Refusal, at: str, now: UnixNanos) -> Problem:
     )
 
 
+NOT_STORED = ("cache-control", "no-store")
+"""A refusal is of this moment; without a word caches may keep a 404 as long as they please."""
+
+
 def refusal_answer(refusal: Refusal, served: ServedDialect, endpoint: Endpoint | None) -> HttpAnswer:
     """Spell a refusal as an HTTP answer in the dialect's own error shape.
 
@@ -100,7 +104,7 @@ def refusal_answer(refusal: Refusal, served: ServedDialect, endpoint: Endpoint |
     row = GOODBYES[refusal.code]
     wait = refusal.retry_after_seconds if refusal.retry_after_seconds is not None else row.retry_after_seconds
     answer = served.dialect.refusal(refusal.code, refusal.message, row.retry, wait, endpoint)
-    headers = answer.headers
+    headers = (*answer.headers, NOT_STORED)
     if wait is not None:
         headers = (*headers, ("retry-after", str(math.ceil(wait))))
     return HttpAnswer(body=answer.body, headers=headers, status=answer.status or row.http)

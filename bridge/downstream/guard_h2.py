@@ -4,7 +4,8 @@ It differs from Hypercorn's own in this:
 
 * a stream's buffer is bounded, and what waits for a client's window waits at most the write deadline: then the stream is reset
   (stock: everything is buffered, for ever, because it tests the piece taken instead of what is left);
-* a request that it cannot take (CONNECT, no path, bytes that are not ASCII) is answered 400 instead of ending the process;
+* a request that it cannot take (CONNECT, no path, no host, bytes that are not ASCII) is answered 400 instead of ending the
+  process or the connection; a malformed one ends its stream (stock: the connection), see `guard_request`;
 * DATA for a request that was answered already is thrown away, its window given back;
 * WebSocket over HTTP/2 (RFC 8441) is not advertised: its close never ended the stream. Browsers then use HTTP/1.1;
 * priorities (deprecated by RFC 9113) are ignored; resets in masses end the connection (CVE-2023-44487);
@@ -31,6 +32,7 @@ from hypercorn.typing import Event as Flag
 from hypercorn.utils import filter_pseudo_headers
 from priority.priority import MissingStreamError
 
+from bridge.downstream.guard_request import is_malformed, is_readable
 from bridge.errors import SubscriberProtocolError
 
 HIGH_WATER_BYTES: Final = 32_768
@@ -137,6 +139,7 @@ class GuardedH2(H2Protocol):
         self._resets: deque[float] = deque(maxlen=MAX_RESETS)
         self.on_window: dict[int, Callable[[], None]] = {}
         del self.connection.local_settings[h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL]
+        self.connection.config.validate_inbound_headers = False  # see `guard_request`
         self.connection.decoder.max_header_list_size = self.config.h2_max_header_list_size
 
     async def say_goodbye(self) -> None:
@@ -212,11 +215,13 @@ class GuardedH2(H2Protocol):
     async def _on_request(self, event: h2.events.RequestReceived) -> None:
         if self.context.terminated.is_set():
             self.connection.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
-        elif _readable(event):
+        elif not is_readable(event.headers):
+            self.connection.send_headers(event.stream_id, [(b":status", b"400")], end_stream=True)
+        elif is_malformed(event.headers):
+            self.connection.reset_stream(event.stream_id, ErrorCodes.PROTOCOL_ERROR)
+        else:
             await self._create_stream(event)
             await self.send(Updated(idle=False))
-        else:
-            self.connection.send_headers(event.stream_id, [(b":status", b"400")], end_stream=True)
 
     async def _on_reset(self, event: h2.events.StreamReset) -> None:
         await super()._handle_events([event])
@@ -268,13 +273,6 @@ class GuardedH2(H2Protocol):
         )
         self.keep_alive_requests += 1
         await self.context.mark_request()
-
-
-def _readable(request: h2.events.RequestReceived) -> bool:
-    """Whether a request has what HTTP needs and Hypercorn reads: a method and a path, both ASCII, and no CONNECT."""
-    headers = dict(request.headers)
-    method, path = headers.get(b":method", b""), headers.get(b":path", b"")
-    return bool(method and path) and method.isascii() and path.isascii() and method.upper() != b"CONNECT"
 
 
 def _pieces(event: StreamEvent) -> Iterator[StreamEvent]:

@@ -11,7 +11,7 @@ from bridge.downstream.outlet import Receive, Scope, Send
 from bridge.downstream.patch import patch
 from bridge.downstream.polling import poll
 from bridge.downstream.routes import INSTRUMENTS, POLL, STREAM
-from bridge.downstream.sse import serve_sse
+from bridge.downstream.sse import head_of_sse, serve_sse
 from bridge.downstream.state import instruments, state
 from bridge.downstream.websocket import serve_websocket
 
@@ -24,6 +24,7 @@ class Handlers:
     """Who serves what; by default the real ones."""
 
     sse: StreamHandler = serve_sse
+    sse_head: StreamHandler = head_of_sse
     websocket: StreamHandler = serve_websocket
     poll: Handler = poll
     patch: Handler = patch

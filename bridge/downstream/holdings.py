@@ -65,11 +65,6 @@ class Holdings:
                 topic=str(granted[0].topic) if len(granted) == 1 else None,
             )
 
-    def missing(self, granted: Sequence[Granted]) -> tuple[Want, ...]:
-        """Return the wants of `granted` that are not held yet, each once."""
-        held = self._wants()
-        return tuple(dict.fromkeys(want for one in granted for want in one.wants if want not in held))
-
     def add(self, granted: Sequence[Granted]) -> None:
         """Hold these too."""
         self._held.update((one.topic, one) for one in granted)

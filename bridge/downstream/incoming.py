@@ -20,7 +20,9 @@ Scope = Mapping[str, Any]
 CREDENTIAL_HEADERS: Final = frozenset({"authorization", "x-api-key", "x-rapidapi-key"})
 """What a `MINT` endpoint's dialect may read."""
 
-_NEVER_HANDED_ON: Final = frozenset({"cookie", "proxy-authorization", "sec-websocket-protocol"})
+_NEVER_HANDED_ON: Final = frozenset({"cookie", "proxy-authorization", "sec-websocket-protocol", "tenant-authorization"})
+"""The last is a second token that one vendor's clients send with REST; here the first says it all."""
+
 _TOKEN_IN_QUERY: Final = frozenset({EndpointKind.SSE, EndpointKind.WEBSOCKET})
 _MAX_QUERY_FIELDS: Final = 1_000
 _BEARER: Final = "bearer"

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 from bridge.dialects.contract import EndpointKind, HttpAnswer, Refusal
 from bridge.downstream.contract import Exchange, House
+from bridge.downstream.grounds import of_key
 from bridge.downstream.origin import host_of
 from bridge.downstream.routes import way_to
 from bridge.downstream.settings import ApiKey, AuthSettings
 from bridge.downstream.tokens import TokenGrant, mint_token
-from bridge.downstream.vouchers import of_key
 from bridge.model import Code
 
 

@@ -17,8 +17,10 @@ from bridge.errors import ConfigError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-ALLOWED_HEADERS: Final = "Content-Type, Authorization, Last-Event-ID, X-RapidAPI-Key, X-RapidAPI-Host"
-"""What a page may send us, from the contract; `Last-Event-ID` is what EventSource sends when it comes back."""
+ALLOWED_HEADERS: Final = (
+    "Content-Type, Authorization, Last-Event-ID, X-RapidAPI-Key, X-RapidAPI-Host, X-API-Key, tenant-authorization"
+)
+"""What a page may send us: what the vendors' own clients send them. `Last-Event-ID` is EventSource's when it comes back."""
 
 EXPOSED_HEADERS: Final = "Retry-After, ETag"
 """What a page may read of our answers beside the few that every page may."""

@@ -64,7 +64,7 @@ async def patch(house: House, exchange: Exchange) -> HttpAnswer:
     stream.wish(judged.wishes)
     for refusal in judged.refusals:
         stream.complain(refusal)
-    return _answer(stream)
+    return _answer(house, stream)
 
 
 def _read(body: bytes) -> Change:
@@ -110,7 +110,7 @@ def _judged(house: House, stream: StreamConnection, change: Change, identity: Id
     return _Judged(wishes, leaving, standing, refusals)
 
 
-def _answer(stream: StreamConnection) -> HttpAnswer:
+def _answer(house: House, stream: StreamConnection) -> HttpAnswer:
     expires, rate = stream.identity.expires, stream.wishes.max_rate
     told: dict[str, object] = {
         "stream": stream.name,
@@ -119,6 +119,9 @@ def _answer(stream: StreamConnection) -> HttpAnswer:
         "max_rate": int(rate) if rate == int(rate) else rate,
         "cursor": stream.writer.at,
     }
+    via = house.via(want.feed for one in stream.holdings.granted for want in one.wants)
+    if via:
+        told["via"] = via
     if expires is not None:
         told["expires"] = rfc3339(expires)
     headers = (("content-type", "application/json"), ("cache-control", "private, no-store"))

@@ -85,7 +85,8 @@ async def poll(house: House, exchange: Exchange) -> HttpAnswer:
         page = await _page(house, wants, question)
     if page is None:
         raise Refusal(Code.TOKEN_EXPIRED, "the token ended while the poll waited; the cursor is good with another one")
-    return _answer(house, exchange, page, refusals)
+    via = house.via(want.feed for want in wants)
+    return _answer(house, exchange, page, refusals, via)
 
 
 def _seconds_left(house: House, identity: Identity) -> float:
@@ -120,7 +121,7 @@ async def _page(house: House, wants: tuple[Want, ...], question: PollQuestion) -
     return page
 
 
-def _answer(house: House, exchange: Exchange, page: Page, refusals: list[Refusal]) -> HttpAnswer:
+def _answer(house: House, exchange: Exchange, page: Page, refusals: list[Refusal], via: tuple[str, ...]) -> HttpAnswer:
     served = exchange.served
     options: EncoderOptions = options_of(exchange)
     codec = house.codecs.of(served.dialect, served.symbols, Transport.POLLING, options)
@@ -129,9 +130,10 @@ def _answer(house: House, exchange: Exchange, page: Page, refusals: list[Refusal
     now = house.clock()
     for refusal in refusals:
         data += framed(Transport.POLLING, conversation.problem(problem(refusal, page.cursor, now)))
-    body = b'{"verdict":%b,"cursor":%b,"events":[%b]}' % (
+    body = b'{"verdict":%b,"cursor":%b,%b"events":[%b]}' % (
         msgspec.json.encode(page.verdict),
         msgspec.json.encode(page.cursor),
+        b'"via":%b,' % msgspec.json.encode(via) if via else b"",
         b",".join(texts(data)),
     )
     return HttpAnswer(

@@ -154,7 +154,7 @@ async def serve_app(
         if keyring is not None and house.certificates is not None:
             keyring.adopt(house.certificates)
 
-    house.follow(learn)
+    house.followers.append(learn)
     async with trio.open_nursery() as pumping:
         pumping.start_soon(house.pump.run, house.closing)
         async with trio.open_nursery() as connections:

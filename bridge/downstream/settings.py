@@ -97,7 +97,8 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     Attributes:
         inbound_messages_burst: how many messages of a WebSocket client may come at once; 0 = as many as a second's.
         linger_seconds: how long an upstream subscription outlives its last subscriber: a page reload should not cost one.
-        heartbeat_seconds: how often a quiet stream says that it lives; below the 30 to 60 s after which proxies give up.
+        heartbeat_seconds: how often a quiet stream says that it lives, where its party has no habit of its own; below the 30 to
+            60 s after which proxies give up.
         unready_seconds: how long a bridge that is to stop goes on as ever, but for `/readyz`, so that balancers turn to others.
         drain_seconds: how long it then lets its streams say goodbye.
         connection_lifetime_seconds: after how long a stream is told to come back, each a little earlier; 0 = never.
@@ -151,6 +152,7 @@ class DialectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             `dialects.contract.Manner`, which not every dialect heeds.
         named_events: whether the messages of an event stream have a name beside the `type` in their data.
         timestamp_unit: of the times that its messages have: `s` or `ms`.
+        orders_by_asset: whether a stream tells only the orders of what it subscribes to.
     """
 
     hosts: tuple[str, ...] = ()
@@ -160,3 +162,4 @@ class DialectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     realtime_path: str | None = None
     named_events: bool | None = None
     timestamp_unit: str | None = None
+    orders_by_asset: bool | None = None

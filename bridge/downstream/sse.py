@@ -6,10 +6,11 @@ but 200, so a dialect may be configured to refuse with 200 and a long `retry:` i
 """
 
 import secrets
+from typing import NamedTuple
 
 from bridge.dialects.contract import Conversation, Refusal, Reply, Subscribe, Transport
 from bridge.downstream.connection import StreamConnection
-from bridge.downstream.contract import Exchange, House
+from bridge.downstream.contract import Exchange, Granted, House, Identity
 from bridge.downstream.entitlement import grant_orders
 from bridge.downstream.outlet import Receive, Scope, Send
 from bridge.downstream.outlet_asgi import SseOutlet
@@ -25,6 +26,23 @@ RETRY_MS = 3_000
 RETRY_SPREAD_MS = 2_000
 
 REFUSAL_RETRY_MS = 15_000
+
+
+class _Welcome(NamedTuple):
+    """A request that is let in.
+
+    Attributes:
+        replies: what is to be said beside.
+        standing: what serves it.
+        refusals: of what the vendor refused lately, while the rest stands.
+    """
+
+    identity: Identity
+    conversation: Conversation
+    subscribe: Subscribe
+    replies: list[Reply]
+    standing: list[Granted]
+    refusals: list[Refusal]
 
 
 async def serve_sse(house: House, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,11 +63,27 @@ async def serve_sse(house: House, exchange: Exchange, scope: Scope, receive: Rec
     except Refusal:
         if exchange.served.settings.sse_refusal != "retry":
             raise
-        await send({"type": "http.response.start", "status": 200, "headers": list(SseOutlet.HEADERS)})
-        await send({"type": "http.response.body", "body": sse_retry(REFUSAL_RETRY_MS), "more_body": False})
+        await _say_all(send, sse_retry(REFUSAL_RETRY_MS))
 
 
-async def _serve(house: House, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+async def head_of_sse(house: House, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer HEAD: the headers with which a GET would begin, or its refusal. Takes what `serve_sse` takes."""
+    try:
+        welcome = await _welcomed(house, exchange)
+        with house.admission.seat(welcome.identity, Transport.SSE, exchange.served):
+            pass  # there is one
+    except Refusal:
+        if exchange.served.settings.sse_refusal != "retry":
+            raise
+    await _say_all(send, b"")
+
+
+async def _say_all(send: Send, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": list(SseOutlet.HEADERS)})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def _welcomed(house: House, exchange: Exchange) -> _Welcome:
     if house.closing.is_set():
         raise Refusal(Code.GOING_AWAY, "the bridge is stopping; come back soon")
     served = exchange.served
@@ -61,6 +95,12 @@ async def _serve(house: House, exchange: Exchange, scope: Scope, receive: Receiv
     standing, refusals = without_refused(house.hub, granted)
     if refusals and not standing:
         raise refusals[0]
+    return _Welcome(identity, conversation, subscribe, replies, standing, refusals)
+
+
+async def _serve(house: House, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+    identity, conversation, subscribe, replies, standing, refusals = await _welcomed(house, exchange)
+    served = exchange.served
     unasked = grant_orders(identity, house.resolve) if subscribe.orders else ()
     with house.admission.seat(identity, Transport.SSE, served):
         stream = StreamConnection(
@@ -74,6 +114,8 @@ async def _serve(house: House, exchange: Exchange, scope: Scope, receive: Receiv
                 peer=scope.get("state", {}).get("bridge.connection"),
             )
         )
+        if subscribe.orders_of is not None:
+            stream.writer.tell_orders_of(subscribe.orders_of)
         stream.writer.say_raw(sse_retry(RETRY_MS + secrets.randbelow(RETRY_SPREAD_MS)))
         stream.writer.say(conversation.greeting(house.clock()))
         stream.wish(stream.wishes.changed(conflate=subscribe.conflate, max_rate=subscribe.max_rate))

@@ -28,7 +28,6 @@ from bridge.errors import Unspeakable
 from bridge.hub.hub import Hub
 from bridge.model import (
     Code,
-    FeedName,
     InstrumentId,
     LogEvent,
     OrderUpdate,
@@ -36,6 +35,7 @@ from bridge.model import (
     TopicKind,
     Want,
 )
+from bridge.model.account import order_feed
 
 Found = Sequence[tuple[LogEvent, str]]
 """Events with their cursors, oldest first."""
@@ -139,9 +139,8 @@ async def _order(house: House, identity: Identity, order_id: str) -> Found:
         raise Refusal(Code.FORBIDDEN, "you hold no account whose orders are served here")
     outcomes = set()
     for account in identity.accounts:
-        feed = FeedName(account.partition("/")[0])
         question = Question(kind=QuestionKind.ORDER, order_id=order_id, account=account)
-        answer = await house.ask(feed, question, FIRST_VALUE_SECONDS)
+        answer = await house.ask(order_feed(account), question, FIRST_VALUE_SECONDS)
         outcomes.add(answer.outcome)
         for event in answer.events:
             if isinstance(event, OrderUpdate) and event.account == account and event.order_id == order_id:

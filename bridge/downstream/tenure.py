@@ -16,6 +16,8 @@ import trio
 
 from bridge.downstream.alarms import Alarm
 from bridge.downstream.contract import House, Identity
+from bridge.downstream.fanout import StreamWriter
+from bridge.downstream.terms import Terms
 from bridge.model import SECONDS, Code, FeedHealth, FeedName, UnixNanos
 
 LOOK_SECONDS: Final = 30.0
@@ -52,23 +54,22 @@ class Tenure:
     """One stream's.
 
     Args:
-        house: the bridge.
-        end: ends the stream; told why, and over how many seconds to come back (None = as the code has it).
+        terms: what it was accepted with.
+        writer: the stream's way out; it is ended.
         warn: says that the token ends at a moment.
-        muted: whether the stream has nothing to tell and no word for the reason.
     """
 
     def __init__(
         self,
-        house: House,
-        end: Callable[[Code, float | None], None],
+        terms: Terms,
+        writer: StreamWriter,
         warn: Callable[[UnixNanos], None],
-        muted: Callable[[], bool],
     ) -> None:
-        self._house = house
-        self._end = end
+        self._house = terms.house
+        self._declares_gaps = terms.exchange.served.dialect.profile.declares_gaps
+        self._writer = writer
+        self._end = writer.end
         self._warn = warn
-        self._muted = muted
         self._identity: Identity | None = None
         self._began = trio.current_time()
         self._share = 1 - LIFETIME_JITTER * secrets.randbelow(_GRAINS) / _GRAINS
@@ -116,6 +117,13 @@ class Tenure:
             self._warned = expires
             self._warn(expires)
         return left
+
+    def _muted(self) -> bool:
+        """Whether all that feeds the stream has been down for long, and its party has no word for that."""
+        subscription = self._writer.subscription
+        if self._declares_gaps or subscription is None:
+            return False
+        return all_down(self._house, {want.feed for want in subscription.wants})
 
     def _lifetime_seconds(self, now: float) -> float:
         lifetime = self._house.limits.connection_lifetime_seconds

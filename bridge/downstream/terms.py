@@ -3,6 +3,7 @@
 import msgspec
 
 from bridge.dialects.contract import Conversation, EncoderOptions, Transport
+from bridge.downstream.codec import Codec
 from bridge.downstream.contract import Exchange, House, Identity, PeerConnection
 from bridge.downstream.settings import LimitSettings
 
@@ -25,6 +26,13 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     peer: PeerConnection | None
 
 
+def codec_of(terms: Terms, wording: str = "") -> Codec:
+    """Return what makes a stream's bytes, in one of its party's wordings; "" = the ordinary one."""
+    served = terms.exchange.served
+    options = msgspec.structs.replace(options_of(terms.exchange), wording=wording)
+    return terms.house.codecs.of(served.dialect, served.symbols, terms.transport, options)
+
+
 def options_of(exchange: Exchange) -> EncoderOptions:
     """Return what a request asks of the encoder: `?extra=true`."""
     return EncoderOptions(extra="true" in exchange.request.query.get("extra", ()))
@@ -33,13 +41,13 @@ def options_of(exchange: Exchange) -> EncoderOptions:
 def heartbeat_seconds(terms: Terms) -> float:
     """Return how long this stream may be silent; 0 = for ever.
 
-    The operator's word for the dialect decides; without one, the shorter of `[limits]` and what the party itself does.
+    The operator's word for the dialect decides; without one what the party itself does, whose clients may count on that; and
+    `[limits]` where a party has no habit of its own.
     """
     served = terms.exchange.served
     if served.settings.heartbeat_seconds is not None:
         return served.settings.heartbeat_seconds
-    both = (terms.limits.heartbeat_seconds, served.dialect.profile.heartbeat_seconds.get(terms.transport, 0))
-    return min((seconds for seconds in both if seconds), default=0)
+    return served.dialect.profile.heartbeat_seconds.get(terms.transport, terms.limits.heartbeat_seconds)
 
 
 def padding_bytes(terms: Terms) -> int:

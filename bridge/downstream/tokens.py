@@ -13,10 +13,11 @@ import jwt
 import msgspec
 
 from bridge.dialects.contract import Refusal
-from bridge.downstream import vouchers
+from bridge.downstream import grounds
 from bridge.downstream.contract import Identity, User
 from bridge.downstream.settings import AuthSettings
 from bridge.model import SECONDS, AccountId, Code, UnixNanos
+from bridge.model.account import is_private
 
 OWN_ALGORITHM = "HS256"
 CLAIM = "feedbridge"
@@ -39,6 +40,13 @@ LIMIT_NAMES = frozenset(
 )
 """What a token's `limits` may name, spelled as in `[limits]`; other names are ignored."""
 
+NOT_VALID = "the token is not valid here"
+
+NO_JWT = (jwt.DecodeError, UnicodeError, RecursionError)
+"""What reading a token may raise; the last when its JSON is nested a thousand deep."""
+
+_UNSIGNED = (*NO_JWT, jwt.InvalidKeyError, jwt.InvalidAlgorithmError)
+
 KeyOf = Callable[[str], Awaitable[jwt.PyJWK]]
 """Returns the identity provider's key of an id; raises `jwt.PyJWTError` when there is none."""
 
@@ -48,7 +56,7 @@ class Entitlement(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         topics: None = the configured default.
-        key: the voucher of the API key that it was minted for; None = for none.
+        key: the ground (`grounds`) of the API key that it was minted for; None = for none.
     """
 
     topics: tuple[str, ...] | None = None
@@ -67,7 +75,7 @@ class TokenGrant(msgspec.Struct, frozen=True, kw_only=True):
         topics: globs; None = whatever `auth.default_topics` says when the token is used.
         accounts: `<feed>/<name>`.
         scopes: such as `admin`.
-        key: the voucher of the API key that it is minted for; with that key it ends. None = for none.
+        key: the ground (`grounds`) of the API key that it is minted for; with that key it ends. None = for none.
     """
 
     sub: str
@@ -110,6 +118,13 @@ def _entitlement(grant: TokenGrant) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value is not None}
 
 
+class Foreign(Refusal):
+    """No key of ours made this token. It may be a vendor's; every other refused token is ours, and no vendor's business."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.UNAUTHORIZED, NOT_VALID)
+
+
 async def read_token(auth: AuthSettings, token: str, key_of: KeyOf | None, now: UnixNanos) -> Identity:
     """Return whose a token is and what it entitles to. One signature check.
 
@@ -120,12 +135,11 @@ async def read_token(auth: AuthSettings, token: str, key_of: KeyOf | None, now: 
         now: the wall time.
 
     Raises:
+        Foreign: `unauthorized`, because no key of ours made it.
         Refusal: `unauthorized` or `token_expired`.
     """
-    try:
-        claims, voucher = await _verified(auth, token, key_of)
-    except (jwt.PyJWTError, UnicodeError) as error:
-        raise Refusal(Code.UNAUTHORIZED, "the token is not valid here") from error
+    claims = await verified(auth, token, key_of)
+    ground = grounds.of_secret(auth) if _is_ours(auth, token) else grounds.of_provider(auth)
     expires = _expiry(claims, auth, now)
     try:
         entitlement = msgspec.convert(claims.get(CLAIM, {}), Entitlement)
@@ -137,45 +151,74 @@ async def read_token(auth: AuthSettings, token: str, key_of: KeyOf | None, now: 
     return Identity(
         user=User(claims["sub"], claims.get("iss") or ""),
         topics=auth.default_topics if entitlement.topics is None else entitlement.topics,
-        accounts=tuple(AccountId(account) for account in entitlement.accounts),
+        accounts=tuple(AccountId(account) for account in entitlement.accounts if not is_private(account)),
         limits=limits,
         scopes=frozenset(entitlement.scopes),
         expires=expires,
-        vouchers=(voucher,) if entitlement.key is None else (voucher, entitlement.key),
+        grounds=(ground,) if entitlement.key is None else (ground, entitlement.key),
     )
 
 
-async def _verified(auth: AuthSettings, token: str, key_of: KeyOf | None) -> tuple[dict[str, Any], str]:
-    """Return a token's claims, and what vouches for them."""
+async def verified(auth: AuthSettings, token: str, key_of: KeyOf | None) -> dict[str, Any]:
+    """Return a token's claims, once its signature, issuer and audience are found right; its times are not looked at.
+
+    Raises:
+        Foreign: no key made it; which keys there are, `auth` and `key_of` say.
+        Refusal: `unauthorized`: a key of ours did, and it is not for us; or what `key_of` says.
+    """
+    try:
+        key, algorithms = await _key(auth, token, key_of)
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=algorithms,
+            audience=auth.audience,
+            issuer=auth.issuer,
+            options={
+                "require": ["exp", "sub"],
+                "verify_exp": False,
+                "verify_nbf": False,
+                "verify_iat": False,
+                "verify_aud": auth.audience is not None,
+                "verify_iss": auth.issuer is not None,
+            },
+        )
+    except _UNSIGNED as error:
+        raise Foreign from error
+    except jwt.PyJWTError as error:
+        raise Refusal(Code.UNAUTHORIZED, NOT_VALID) from error
+    if not claims["sub"] or not isinstance(claims.get("iss", ""), str):
+        raise Refusal(Code.UNAUTHORIZED, NOT_VALID)
+    return claims
+
+
+async def _key(auth: AuthSettings, token: str, key_of: KeyOf | None) -> tuple[str | jwt.PyJWK, list[str]]:
+    """Return what a token must be signed with; a provider is not asked for keys of tokens that another one issued."""
     if len(token) > MAX_TOKEN_CHARS:
         raise jwt.DecodeError("too long")
     header = jwt.get_unverified_header(token)
-    key: str | jwt.PyJWK
-    if auth.secret and header.get("alg") == OWN_ALGORITHM:
-        key, algorithms, voucher = auth.secret, [OWN_ALGORITHM], vouchers.of_secret(auth)
-    elif key_of is not None and header.get("alg") in provider_algorithms(auth):
-        key, algorithms = await key_of(str(header.get("kid", ""))), provider_algorithms(auth)
-        voucher = vouchers.of_provider(auth)
-    else:
+    if auth.secret and _is_ours(auth, token):
+        return auth.secret, [OWN_ALGORITHM]
+    if key_of is None or header.get("alg") not in provider_algorithms(auth):
         raise jwt.InvalidAlgorithmError("no key source knows this algorithm")
-    claims: dict[str, Any] = jwt.decode(
-        token,
-        key,
-        algorithms=algorithms,
-        audience=auth.audience,
-        issuer=auth.issuer,
-        options={
-            "require": ["exp", "sub"],
-            "verify_exp": False,
-            "verify_nbf": False,
-            "verify_iat": False,
-            "verify_aud": auth.audience is not None,
-            "verify_iss": auth.issuer is not None,
-        },
-    )
-    if not claims["sub"] or not isinstance(claims.get("iss", ""), str):
-        raise jwt.InvalidTokenError("no subject")
-    return claims, voucher
+    if auth.issuer is not None and unverified(token).get("iss") != auth.issuer:
+        raise jwt.DecodeError("another issuer's")
+    return await key_of(str(header.get("kid", ""))), provider_algorithms(auth)
+
+
+def _is_ours(auth: AuthSettings, token: str) -> bool:
+    """Whether it is our own secret that a token must be signed with."""
+    return bool(auth.secret) and jwt.get_unverified_header(token).get("alg") == OWN_ALGORITHM
+
+
+def unverified(token: str) -> dict[str, Any]:
+    """Return what a token says, whoever made it.
+
+    Raises:
+        jwt.DecodeError, UnicodeError, RecursionError: it is no JWT.
+    """
+    claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    return claims
 
 
 def provider_algorithms(auth: AuthSettings) -> list[str]:
@@ -184,8 +227,8 @@ def provider_algorithms(auth: AuthSettings) -> list[str]:
 
 
 def _expiry(claims: dict[str, Any], auth: AuthSettings, now: UnixNanos) -> UnixNanos:
-    expires = _moment(claims["exp"])
-    if "nbf" in claims and _moment(claims["nbf"]) > now + CLOCK_SKEW_SECONDS * SECONDS:
+    expires = moment(claims["exp"])
+    if "nbf" in claims and moment(claims["nbf"]) > now + CLOCK_SKEW_SECONDS * SECONDS:
         raise Refusal(Code.UNAUTHORIZED, "the token is not valid yet")
     if expires <= now:
         raise Refusal(Code.TOKEN_EXPIRED, "the token has expired; get a new one")
@@ -196,8 +239,12 @@ def _expiry(claims: dict[str, Any], auth: AuthSettings, now: UnixNanos) -> UnixN
     return expires
 
 
-def _moment(value: object) -> UnixNanos:
-    """Read a NumericDate; a huge one is cut, never an overflow."""
+def moment(value: object) -> UnixNanos:
+    """Read a NumericDate; a huge one is cut, never an overflow.
+
+    Raises:
+        Refusal: `unauthorized`: it is none.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise Refusal(Code.UNAUTHORIZED, "the token's times are malformed")
     return UnixNanos(round(min(max(value, 0), 1 << 40) * SECONDS))

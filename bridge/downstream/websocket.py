@@ -1,7 +1,7 @@
 """WebSockets: topics come and go while the connection lives, and the token can be renewed.
 
 Refusals before the handshake is accepted are HTTP statuses; after it they are problems, and the connection lives on, except
-where the goodbye table hangs up. Messages are executed one after another, in the order they came.
+where the goodbye table hangs up. Messages are executed one after another, in the order they came; none waits for a vendor.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from bridge.downstream.outlet import AsgiMessage, Receive, Scope, Send
 from bridge.downstream.past import Found, asked_bars, kept_bars, newest_of
 from bridge.downstream.remembered import without_refused
 from bridge.downstream.terms import Terms
-from bridge.model import Bar, Code
+from bridge.model import Code
 
 MAX_MESSAGE_BYTES = 65_536
 """A message of a client: 50 topics of at most 80 characters have 4 kB, a token less than 16."""
@@ -144,7 +144,7 @@ class Talk:
             self._stream.writer.end(Code.BAD_REQUEST)
             return
         try:
-            actions = self._conversation.receive(text)
+            actions = self._conversation.receive(text, self._house.clock())
         except Refusal as refusal:
             self._stream.complain(refusal)
         else:
@@ -153,26 +153,17 @@ class Talk:
     async def _execute(self, action: Action) -> None:
         match action:
             case Subscribe():
-                self._subscribe(action, await self._told_of_the_past(action))
+                self._subscribe(action)
             case Unsubscribe():
                 dropped = self._stream.unsubscribe(action.topics)
                 self._say(self._conversation.unsubscribed(action, dropped, self._stream.writer.at, self._house.clock()))
+                self._stream.reword()
             case Renew():
                 await self._renew(action)
             case Reply():
                 self._say(action.messages)
 
-    async def _told_of_the_past(self, action: Subscribe) -> Sequence[Found]:
-        """Ask the vendor for bars of which the hub keeps none, before any is sent: nothing is to come before them."""
-        if not action.history:
-            return ()
-        granted = self._house.admission.grant(self._stream.identity, action.topics, self._house.resolve)
-        want = granted[0].wants[0]
-        if kept_bars(self._house.hub, want, 1):
-            return ()
-        return await asked_bars(self._house, want, action.history, FIRST_VALUE_SECONDS)
-
-    def _subscribe(self, action: Subscribe, told: Sequence[Found]) -> None:
+    def _subscribe(self, action: Subscribe) -> None:
         granted = self._house.admission.grant(self._stream.identity, action.topics, self._house.resolve)
         standing, refusals = without_refused(self._house.hub, granted)
         if len(standing) < len(granted):
@@ -182,24 +173,37 @@ class Talk:
         first = self._stream.writer.subscription is None
         if first:
             self._stream.wishes = wishes
-        topics = self._stream.subscribe(standing, action.after, unasked)
+        ask = bool(action.history) and len(self._kept(action, standing)) < action.history
+        topics = self._stream.subscribe(standing, action.after, unasked, anew=action.anew, later=ask)
         self._stream.wish(wishes)
         done = msgspec.structs.replace(
             action,
             conflate=wishes.conflate or action.conflate,
             max_rate=wishes.max_rate or action.max_rate,
-            past=self._past(action, standing, told),
+            via=self._house.via(want.feed for one in standing for want in one.wants),
         )
         self._say(self._conversation.subscribed(done, topics, self._stream.writer.at, self._house.clock()))
+        self._stream.reword()
         for refusal in refusals:  # of parts of an `all:`
             self._stream.complain(refusal)
+        if ask:
+            self._stream.start(self._ask_past, action, standing)
+        elif action.history:
+            self._tell_past(action, standing, ())
 
-    def _past(self, action: Subscribe, standing: Sequence[Granted], told: Sequence[Found]) -> tuple[Bar, ...]:
-        """Return the bars that a subscribe asked for; what is derived has its past only now that it is wanted."""
-        if not action.history:
-            return ()
-        kept = kept_bars(self._house.hub, standing[0].wants[0], action.history)
-        return tuple(bar for bar, _ in newest_of([*told, *kept], action.history))
+    async def _ask_past(self, action: Subscribe, standing: Sequence[Granted]) -> None:
+        """Ask the vendor for more bars than the hub keeps; only then does the topic begin, for nothing is to come before them."""
+        told = await asked_bars(self._house, standing[0].wants[0], action.history, FIRST_VALUE_SECONDS)
+        self._stream.join(action.topics)
+        self._tell_past(action, standing, told)
+
+    def _tell_past(self, action: Subscribe, standing: Sequence[Granted], told: Sequence[Found]) -> None:
+        """Tell what there is; what is derived has its past only now that it is wanted."""
+        past = newest_of([*told, *self._kept(action, standing)], action.history)
+        self._say(self._conversation.history(action, [bar for bar, _ in past], self._house.clock()))
+
+    def _kept(self, action: Subscribe, standing: Sequence[Granted]) -> Sequence[Found]:
+        return kept_bars(self._house.hub, standing[0].wants[0], action.history)
 
     async def _renew(self, action: Renew) -> None:
         identity = await self._house.admission.verify(action.token)

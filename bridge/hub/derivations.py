@@ -86,6 +86,8 @@ class Derivations:
     def __init__(self, topics: Topics) -> None:
         self._topics = topics
         self._derived: dict[Want, Derived] = {}
+        self._quoteless: set[FeedName] = set()
+        """Feeds whose quotes are made here: what they tell of one themselves is an answer."""
         self._by_source: dict[FeedName, dict[Topic, list[Derived]]] = {}
 
     def __len__(self) -> int:
@@ -94,6 +96,8 @@ class Derivations:
     def begin(self, want: Want, sources: Sequence[Topic]) -> Derived:
         """Somebody wants this now."""
         derived = self._derived[want] = Derived(want, sources)
+        if want.topic.kind is TopicKind.QUOTE:
+            self._quoteless.add(want.feed)
         by_topic = self._by_source.setdefault(want.feed, {})
         for source in sources:
             by_topic.setdefault(source, []).append(derived)
@@ -147,6 +151,23 @@ class Derivations:
         for derived in found:
             derived.lacking.add(topic)
         return [derived.want.topic for derived in found if derived.lacking.issuperset(derived.sources)]
+
+    def asks(self, now: UnixNanos) -> list[Want]:
+        """Return the quotes whose vendors are to be asked for the day's figures now."""
+        return [
+            one.want
+            for one in self._derived.values()
+            if one.covered and isinstance(one.maker, DerivedQuote) and one.maker.asks(now)
+        ]
+
+    def answered(self, patch: QuotePatch) -> Sequence[Made] | None:
+        """Return what a vendor's answer says of a quote that is made here; None when its feed has quotes of its own."""
+        if patch.feed not in self._quoteless:
+            return None
+        derived = self._derived.get(Want(Topic(TopicKind.QUOTE, patch.instrument), patch.feed))
+        if derived is None or not derived.covered or not isinstance(derived.maker, DerivedQuote):
+            return ()  # it came too late
+        return derived.maker.answered(patch)
 
     def close(self, now: UnixNanos) -> list[Made]:
         """Return what is over by the clock."""

@@ -27,9 +27,10 @@ class Doubles:
         self._before: dict[InstrumentId, UnixNanos | None] = {}
         self._until = 0.0
 
-    def switched(self) -> None:
-        """Another feed tells from here on."""
-        self._before = dict(self._newest)
+    def switched(self, instrument: InstrumentId | None = None) -> None:
+        """Another feed tells from here on, of all or of one instrument."""
+        told = self._newest if instrument is None else {instrument: self._newest.get(instrument)}
+        self._before.update((one, newest) for one, newest in told.items() if one in self._newest)
         self._until = self._now() + DOUBTFUL_SECONDS
 
     def doubtful(self, trade: Trade) -> bool:

@@ -5,10 +5,8 @@ it; the log calls `Applier.apply`, in log order, and only that touches history, 
 so under Trio nothing comes between "replay" and "join" in `open`: a late joiner sees no gap and no duplicate, without a lock.
 """
 
-import math
 from collections.abc import Sequence
 
-import msgspec
 import trio
 
 from bridge.clock import Clock
@@ -18,8 +16,8 @@ from bridge.hub.bound import Bound
 from bridge.hub.contract import Log, Publication
 from bridge.hub.cursor import Cursor
 from bridge.hub.folding import Folds
-from bridge.hub.intake import Intake
-from bridge.hub.interest import FeedInterest, InterestLedger, Sources, as_asked
+from bridge.hub.intake import Ask, Intake
+from bridge.hub.interest import FeedInterest, InterestLedger, Sources, Watcher, as_asked
 from bridge.hub.join import Here, Page
 from bridge.hub.refusals import Refusals
 from bridge.hub.replay import Replays
@@ -28,7 +26,6 @@ from bridge.hub.statistics import HubStatistics
 from bridge.hub.subscription import Subscription
 from bridge.hub.topic import TopicRecord, Topics
 from bridge.model import (
-    SECONDS,
     FeedName,
     FeedStatus,
     InstrumentId,
@@ -75,6 +72,7 @@ class Hub:
         self._due = trio.Event()
         self.folds = Folds()
         self._replays = Replays()
+        self._retired: set[FeedName] = set()
         log.attach(self._applier.apply)
 
     def __repr__(self) -> str:
@@ -104,15 +102,29 @@ class Hub:
         self._intake.publish(event)
 
     def interest(self, feed: FeedName) -> FeedInterest:
-        """What clients want of a feed; the same object each time."""
+        """What clients want of a feed; the same object each time, unless it was retired."""
+        self._retired.discard(feed)
         return self._interests.feed(feed)
+
+    def watch(self, watcher: Watcher) -> None:
+        """Tell this, in the midst of it, whenever what is wanted of any feed changes, and whether anything is."""
+        self._interests.watch(watcher)
+
+    def retire(self, feed: FeedName) -> None:
+        """A feed is over: forget all of it once nobody wants anything of it and its history has aged."""
+        self._retired.add(feed)
+
+    def ask_by(self, ask: Ask) -> None:
+        """Say who has vendors asked for the quotes that are made here; until then nobody is asked."""
+        self._intake.ask = ask
 
     async def run(self) -> None:
         """End lingers, leases, derived bars and old history at their time, until cancelled."""
         sweep_at = trio.current_time() + SWEEP_SECONDS
         while True:
             self._due = trio.Event()
-            with trio.move_on_at(min(sweep_at, self._interests.next_expiry(), self._next_second())):
+            next_close = trio.current_time() + self._intake.seconds_to_close()
+            with trio.move_on_at(min(sweep_at, self._interests.next_expiry(), next_close)):
                 await self._due.wait()
             self._intake.close()
             now = trio.current_time()
@@ -180,13 +192,7 @@ class Hub:
 
     def refused(self, want: Want) -> TopicRefused | None:
         """A vendor's remembered no to this want, or to all that it is derived from; None = not refused lately."""
-        now = self._clock()
-        found = self._refusals.find(want, now)
-        if found is None and want.topic.kind is not TopicKind.STATUS:
-            each = [self._refusals.find(Want(topic, want.feed), now) for topic in self._sources(want)]
-            if each and each[0] is not None and all(each):
-                found = msgspec.structs.replace(each[0], topic=want.topic)
-        return found
+        return self._refusals.of(want, self._sources, self._clock())
 
     def followed(self) -> frozenset[InstrumentId]:
         """The instruments of which somebody wants something, or did so within the linger or a lease."""
@@ -276,12 +282,6 @@ class Hub:
         if want.topic.depth is not None and record is not None:
             record.latest.forget()
 
-    def _next_second(self) -> float:
-        """When to look for derived bars that are over, in Trio's seconds: all intervals end with a second of the wall clock."""
-        if not self._intake.derivations:
-            return math.inf
-        return trio.current_time() + 1 - self._clock() % SECONDS / SECONDS
-
     def _sweep(self) -> None:
         now = self._clock()
         self._refusals.expire(now)
@@ -292,6 +292,8 @@ class Hub:
                 if record.want.topic.depth is None:
                     self._intake.forget(record.want.feed, record.want.topic)
                 self._topics.forget(record)
+        for feed in [feed for feed in self._retired if self._topics.vacate(feed) and self._interests.drop(feed)]:
+            self._retired.discard(feed)
 
 
 def _status(feed: FeedName) -> Want:

@@ -5,7 +5,8 @@ again) is made here, before `append`, by the process that owns the feed. The hub
 since when, and what is kept.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -19,6 +20,7 @@ from bridge.hub.derived_bars import DerivedBars
 from bridge.hub.interest import Sources, as_asked
 from bridge.hub.topic import DOUBTFUL_KINDS, TopicRecord, Topics
 from bridge.model import (
+    SECONDS,
     Bar,
     BookDelta,
     BookReplacement,
@@ -41,6 +43,9 @@ from bridge.model import (
     Want,
 )
 
+Ask = Callable[[Want], None]
+"""Has a vendor asked for a quote that is made here; the answer, if any, comes as an event."""
+
 
 class Intake:
     """Assembles, derives and appends.
@@ -61,6 +66,7 @@ class Intake:
         self.assembler = Assembler(numbering)
         self.cuts = Cuts(numbering)
         self.derivations = Derivations(topics)
+        self.ask: Ask | None = None
 
     def publish(self, event: UpstreamEvent) -> None:
         """Take an event of a feed into the log; what says nothing new is left out. Never awaits."""
@@ -104,9 +110,20 @@ class Intake:
             reason = "nobody wants it any more"
             self._uncovered(Uncovered(feed=want.feed, topics=(topic,), ts_recv=self._clock(), reason=reason))
 
+    def seconds_to_close(self) -> float:
+        """When `close` has something to do: all intervals end with a second of the wall clock; infinity = nothing is derived."""
+        return 1 - self._clock() % SECONDS / SECONDS if self.derivations else math.inf
+
     def close(self) -> None:
-        """Say what is over by the clock."""
-        self._made(self.derivations.close(self._clock()))
+        """Say what is over by the clock, and have vendors asked for what they alone know."""
+        now = self._clock()
+        self._made(self.derivations.close(now))
+        self._have_asked(now)
+
+    def _have_asked(self, now: UnixNanos) -> None:
+        if self.ask is not None:
+            for want in self.derivations.asks(now):
+                self.ask(want)
 
     def forget(self, feed: FeedName, topic: Topic) -> None:
         """Trust nothing that a feed has said of a topic so far."""
@@ -128,6 +145,10 @@ class Intake:
             self._made(self.derivations.take(event))
 
     def _quote(self, event: QuotePatch) -> None:
+        answered = None if event.derived else self.derivations.answered(event)
+        if answered is not None:
+            self._made(answered)
+            return
         quote = self.assembler.quote(event)
         if quote is not None:
             self._log.append(quote)
@@ -185,6 +206,7 @@ class Intake:
         derived.covered = True
         if anew:
             derived.maker.begin(since)
+        self._have_asked(self._clock())
         self._covered(Covered(feed=feed, topics=(topic,), ts_recv=since))
         whole = None if topic.instrument is None else self.assembler.whole_book(feed, topic.instrument)
         if whole is not None:

@@ -15,6 +15,9 @@ from bridge.model import FeedName, Topic, TopicKind, Want
 Sources = Callable[[Want], Sequence[Topic]]
 """What its feed is to be asked for so that a want can be served: `(want.upstream,)`, or what it is derived from."""
 
+Watcher = Callable[[FeedName, bool], None]
+"""Is told a feed's name, and whether anything is wanted of it; in the midst of whatever changed that."""
+
 
 def as_asked(want: Want) -> Sequence[Topic]:
     """Ask every feed for just what is wanted."""
@@ -111,6 +114,7 @@ class InterestLedger:
         self._holds: dict[Want, _Hold] = {}
         self._feeds: dict[FeedName, FeedInterest] = {}
         self._ending: set[Want] = set()
+        self._watchers: list[Watcher] = []
 
     def __len__(self) -> int:
         return len(self._holds)
@@ -120,11 +124,27 @@ class InterestLedger:
         interest = self._feeds.get(name)
         if interest is None:
             interest = self._feeds[name] = FeedInterest(name)
+            for watcher in self._watchers:
+                _attach(interest, watcher)
         return interest
 
     def wants(self) -> Iterable[Want]:
         """Return every want that is active."""
         return self._holds.keys()
+
+    def watch(self, watcher: Watcher) -> None:
+        """Tell this of every feed's interest when it changes, of feeds not heard of yet as well."""
+        self._watchers.append(watcher)
+        for interest in self._feeds.values():
+            _attach(interest, watcher)
+
+    def drop(self, name: FeedName) -> bool:
+        """Forget a feed of which nothing is wanted; return whether that was so."""
+        interest = self._feeds.get(name)
+        if interest is not None and interest.topics:
+            return False
+        self._feeds.pop(name, None)
+        return True
 
     def active(self, want: Want) -> bool:
         """Whether anyone holds it, or did so within the linger or a lease."""
@@ -175,3 +195,7 @@ class InterestLedger:
         for topic in sources:
             self.feed(want.feed).begin(topic)
         return hold, True
+
+
+def _attach(interest: FeedInterest, watcher: Watcher) -> None:
+    interest.listen(lambda: watcher(interest.feed, bool(interest.topics)))

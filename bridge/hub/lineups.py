@@ -11,8 +11,9 @@ import msgspec
 import trio
 
 from bridge.clock import Clock
+from bridge.hub.condition import Condition
 from bridge.hub.hub import Hub
-from bridge.hub.lineup import Condition, Lineup, LineupTools
+from bridge.hub.lineup import Lineup, LineupTools
 from bridge.hub.share import Share
 from bridge.hub.standby import Fact
 from bridge.hub.tap import Tap
@@ -25,6 +26,7 @@ from bridge.model import (
     FeedHealth,
     FeedName,
     FeedStatus,
+    InstrumentId,
     OrderUpdate,
     QuotePatch,
     Topic,
@@ -94,18 +96,24 @@ class Lineups:
                     self._shares[feed].adopt(topic)
         return lineup.name
 
-    def serving(self, feed: FeedName) -> FeedName:
-        """Return the feed that serves for what a want names: of a line-up the one it is on, else the feed itself."""
-        return next((lineup.on for lineup in self._lineups.values() if lineup.name == feed), feed)
+    def serving(self, feed: FeedName, instrument: InstrumentId | None = None) -> FeedName:
+        """Return the feed that serves for what a want names: of a line-up the one it is on, else the feed itself.
+
+        Args:
+            feed: the name.
+            instrument: the one in question: where all that is wanted of it makes a detour, that counts.
+        """
+        found = (lineup.serving_of(instrument) for lineup in self._lineups.values() if lineup.name == feed)
+        return next(found, feed)
 
     def behind(self, feed: FeedName) -> tuple[FeedName, ...]:
-        """Return the feeds of a line-up, or one that is none."""
-        return next((lineup.feeds for lineup in self._lineups.values() if lineup.name == feed), (feed,))
+        """Return the feeds that serve some of a line-up's topics now, or one that is none."""
+        return next((lineup.serving for lineup in self._lineups.values() if lineup.name == feed), (feed,))
 
     def needs(self, feed: FeedName) -> bool:
         """Whether clients miss something while a feed is down: something wanted is served by it and by no other."""
         wants = bool(self._hub.interest(feed).topics)
-        return wants or any(one.on == feed and one.wanted_of(feed) for one in self._lineups.values())
+        return wants or any(feed in one.serving and one.wanted_of(feed) for one in self._lineups.values())
 
     async def run(self) -> None:
         """Let each line-up look again when something may have changed or is due, until cancelled."""
@@ -144,7 +152,7 @@ class Lineups:
         if lineup is None:
             self._hub.publish(event)
         else:
-            lineup.fact(event)
+            lineup.fact(event, topic)
             self._shares[event.feed].fact(event, topic)
 
     def _lineup(self, feed: FeedName, topic: Topic) -> Lineup | None:

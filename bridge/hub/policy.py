@@ -71,7 +71,7 @@ def policy_of(event: LogEvent) -> Policy:
         return _UNPLACED
     want = Want(topic_of(event), event.feed)
     if isinstance(event, FeedStatus):
-        return Policy(Rule.NEWEST, (want, event.instrument), want)
+        return Policy(Rule.NEWEST, (want, event.instrument, event.topic), want)
     if isinstance(event, OrderUpdate):
         return Policy(Rule.KEPT, want=want)
     if isinstance(event, Trade):

@@ -174,3 +174,12 @@ class Topics:
             self._books[whole].pop(want.topic)
             if not self._books[whole]:
                 del self._books[whole]
+
+    def vacate(self, feed: FeedName) -> bool:
+        """Forget a feed's health if nothing else is held of it, and nobody holds that; return whether nothing is left."""
+        records = list(self._feeds.get(feed, {}).values())
+        if any(record.subscriptions or record.want.topic.kind is not TopicKind.STATUS for record in records):
+            return False
+        for record in records:
+            self.forget(record)
+        return True

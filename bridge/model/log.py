@@ -49,18 +49,22 @@ class FeedStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     Attributes:
         feed: whose; of a line-up its name.
         instrument: set when only this instrument is meant.
+        topic: set as well when only this topic of it is meant.
         reason: one sentence, never a credential; None when all is well.
         since: when this state began.
         source: the feed that a line-up is on; None where `feed` is the feed.
+        via: the ids of the bridges that its events come by, the nearest first; () where none is known.
     """
 
     feed: FeedName
     status: FeedHealth
     ts_recv: UnixNanos
     instrument: InstrumentId | None = None
+    topic: Topic | None = None
     reason: str | None = None
     since: UnixNanos | None = None
     source: FeedName | None = None
+    via: tuple[str, ...] = ()
 
 
 class Covered(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ import trio
 
 from bridge.dialects.contract import Dialect, Refusal, SymbolTable, Transport
 from bridge.model import AccountId, Code, FeedName, InstrumentId, Topic, TopicKind, Want
+from bridge.model.account import is_private, order_feed, vendor_feed
 from bridge.upstream.derivable import sources_of
 
 IDLE_SECONDS = 60.0
@@ -39,6 +40,7 @@ class FeedEntry(msgspec.Struct, frozen=True, kw_only=True):
         globs: which unlisted ids it may serve.
         transport: the one it uses.
         account: whose orders it brings; None = nobody's.
+        visited: whether users of its vendor have private feeds that bring their orders.
     """
 
     name: FeedName
@@ -47,6 +49,7 @@ class FeedEntry(msgspec.Struct, frozen=True, kw_only=True):
     globs: tuple[str, ...]
     transport: Transport
     account: AccountId | None
+    visited: bool = False
 
 
 class Arbiter:
@@ -135,6 +138,11 @@ class Arbiter:
             for feed in self._feeds.values()
             if feed.account is not None and feed.account in accounts
         )
+        wants += tuple(
+            Want(Topic(TopicKind.ORDER, scope=account), order_feed(account))
+            for account in accounts
+            if is_private(account) and (feed := self._feeds.get(vendor_feed(account))) is not None and feed.visited
+        )
         if not wants:
             message = "orders need a token that holds an account of a feed of this bridge"
             raise Refusal(Code.FORBIDDEN, message, topic=str(topic))
@@ -142,9 +150,9 @@ class Arbiter:
 
     def _feeds_of(self, topic: Topic, instrument: InstrumentId) -> Sequence[FeedEntry]:
         listed = self._listed.get(instrument)
-        if listed is not None:
+        if listed:
             return listed
-        for feed in () if self._strict else self._feeds.values():
+        for feed in () if self._strict or listed is not None else self._feeds.values():
             matches = any(fnmatchcase(instrument, glob) for glob in feed.globs)
             if matches and feed.symbols.vendor_symbol(instrument, feed.transport) is not None:
                 self._remember(topic, instrument)

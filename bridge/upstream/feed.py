@@ -13,15 +13,17 @@ from bridge.clock import Clock
 from bridge.dialects.contract import Dialect, Site, SymbolTable, Transport
 from bridge.errors import ConfigError
 from bridge.model import AccountId, FeedName
+from bridge.model.account import is_private
 from bridge.upstream.ask import AskTools
 from bridge.upstream.connectors import open_connector
 from bridge.upstream.contract import Feed, Interest, Publish
-from bridge.upstream.http import open_client
+from bridge.upstream.http import HttpClient, open_client
 from bridge.upstream.polling import PollingFeed
 from bridge.upstream.settings import FeedSettings
 from bridge.upstream.standing import Standing
 from bridge.upstream.stream_feed import StreamFeed, StreamTerms
-from bridge.upstream.tokens import make_keeper
+from bridge.upstream.token_sources import Source
+from bridge.upstream.tokens import KeeperTerms, SourceKeeper, TokenKeeper, make_keeper
 
 
 class FeedTools(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +35,7 @@ class FeedTools(msgspec.Struct, frozen=True, kw_only=True):
         clock: wall time.
         random: for jitter.
         bridge: our own id, for a relay.
+        source: where its credential comes from, instead of what its settings say.
     """
 
     publish: Publish
@@ -40,6 +43,7 @@ class FeedTools(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     random: Random
     bridge: str | None = None
+    source: Source | None = None
 
 
 @asynccontextmanager
@@ -56,7 +60,7 @@ async def open_feed(
     if profile is None:
         known = ", ".join(dialect.profile.transports)
         raise ConfigError(f"feeds.{name}.transports: {dialect.name} does not speak {transport}; it speaks {known}")
-    account = AccountId(f"{name}/{settings.account}") if settings.account else None
+    account = account_of(name, settings)
     site = site_of(settings)
     standing = Standing(name, tools.publish, tools.clock)
     async with open_client(settings, tools.clock) as client, open_connector(transport, client, profile) as connector:
@@ -65,7 +69,7 @@ async def open_feed(
             symbols=symbols,
             site=site,
             connector=connector,
-            keeper=make_keeper(settings, dialect, site, client, tools.random.random),
+            keeper=_keeper(settings, dialect, site, client, tools),
             publish=tools.publish,
             clock=tools.clock,
             account=account,
@@ -84,6 +88,20 @@ async def open_feed(
             bridge=tools.bridge,
         )
         yield StreamFeed(standing, terms, asking)
+
+
+def account_of(name: FeedName, settings: FeedSettings) -> AccountId | None:
+    """Return whose orders a feed brings; a private feed has its account's name."""
+    if is_private(name):
+        return AccountId(name)
+    return AccountId(f"{name}/{settings.account}") if settings.account else None
+
+
+def _keeper(settings: FeedSettings, dialect: Dialect, site: Site, client: HttpClient, tools: FeedTools) -> TokenKeeper:
+    if tools.source is None:
+        return make_keeper(settings, dialect, site, client, tools.random.random)
+    terms = KeeperTerms(settings.token_refresh_margin_seconds, tools.clock, tools.random.random)
+    return SourceKeeper(tools.source, terms)
 
 
 def site_of(settings: FeedSettings) -> Site:

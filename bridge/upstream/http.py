@@ -46,7 +46,13 @@ async def open_client(settings: FeedSettings, clock: Clock) -> AsyncIterator["Ht
     for name in ("httpx2", "httpcore2"):  # at INFO they log whole URLs, and some vendors want the token in the query
         logging.getLogger(name).setLevel(logging.WARNING)
     route = read_route(settings)
-    async with httpx2.AsyncClient(
+    async with plain_client(route) as client:
+        yield HttpClient(client, route, clock)
+
+
+def plain_client(route: Route) -> httpx2.AsyncClient:
+    """Return the library's client with a feed's certificates and proxy; its `connect_to` is not looked at."""
+    return httpx2.AsyncClient(
         verify=route.tls,
         proxy=None if route.proxy is None else route.proxy.url,
         trust_env=False,
@@ -54,8 +60,7 @@ async def open_client(settings: FeedSettings, clock: Clock) -> AsyncIterator["Ht
         headers=_DEFAULT_HEADERS,
         timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=8, keepalive_expiry=15.0),
-    ) as client:
-        yield HttpClient(client, route, clock)
+    )
 
 
 class HttpClient:

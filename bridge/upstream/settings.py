@@ -25,6 +25,26 @@ class TokenSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     __str__ = __repr__
 
 
+class ClientTokens(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who brings the vendor's own token: `[feeds.<name>.client_tokens]`. Without keys the vendor is asked.
+
+    Attributes:
+        jwks_url: the vendor's keys; `issuer` and `audience` are then mandatory.
+        algorithms: accepted for them.
+        issuer: the only `iss` that is looked at here.
+        audience: what `aud` must be or hold.
+        check_url: what is asked with the token, instead of what the dialect would ask.
+        topics: globs of the shared market data that such a user may see; None = `auth.default_topics`.
+    """
+
+    jwks_url: str | None = None
+    algorithms: tuple[str, ...] = ("RS256", "ES256", "EdDSA")
+    issuer: str | None = None
+    audience: str | None = None
+    check_url: str | None = None
+    topics: tuple[str, ...] | None = None
+
+
 class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One feed. Durations in seconds; 0 = unlimited for counts.
 
@@ -39,6 +59,7 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         book_depth: levels a side asked of the vendor; None = its default.
         proxy: `http://[user:password@]host:port`, an HTTP CONNECT proxy.
         settle_seconds: how long it must have been live before instruments that prefer it come back to it from another feed.
+        client_tokens: lets the vendor's users in with its tokens, each with a private session for orders; None = they are not.
         connect_to: `ip:port` to connect to instead of what the URL's name resolves to; TLS still checks the URL's name.
     """
 
@@ -65,6 +86,7 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     connect_to: str | None = None
     ca_file: str | None = None
     client_certificate: str | None = None
+    client_tokens: ClientTokens | None = None
 
     def __repr__(self) -> str:
         return f"<FeedSettings {self.dialect} {self.url}>"

@@ -7,6 +7,7 @@ no better than the worst of that bridge's feeds that serve it.
 
 from collections.abc import Iterable
 
+import msgspec
 import structlog
 import trio
 
@@ -64,7 +65,7 @@ class Standing(SessionCounters):
         self._covered: set[Topic] = set()
         self._refused: dict[Topic, float] = {}
         self._overflow: frozenset[Topic] = frozenset()
-        self._said = False
+        self._said: tuple[FeedHealth, str | None, tuple[str, ...]] | None = None
 
     # ── health ──
     def connecting(self) -> None:
@@ -95,6 +96,10 @@ class Standing(SessionCounters):
         """One of our connections, `who`, was told something by a vendor that is a bridge."""
         if isinstance(said, Passed):
             self.via = said.via
+            if self.health is FeedHealth.LIVE:  # else it is said with what comes of the connection
+                self.review()
+        elif isinstance(said, Felt) and said.said.instrument is not None:
+            self._say_of_part(said.said)
         elif isinstance(said, Felt):
             self._elsewhere[who] = said.said
             self.review()
@@ -113,14 +118,26 @@ class Standing(SessionCounters):
         if health is FeedHealth.LIVE and worst is not None:
             health, reason = worst.status, worst.reason
         reason = reason and reason[:REASON_CHARACTERS]
-        if self._said and (health, reason) == (self.health, self.reason):
+        if self._said == (health, reason, self.via):
             return
-        if health is not self.health or not self._said:
+        if health is not self.health or self._said is None:
             self.since = self.clock()
-        self._said = True
+        if self._said is None or self._said[:2] != (health, reason):
+            _log.info("a feed's health changed", feed=self.name, status=health.value, reason=reason)
+        self._said = (health, reason, self.via)
         self.health, self.reason = health, reason
-        _log.info("a feed's health changed", feed=self.name, status=health.value, reason=reason)
-        self.publish(FeedStatus(feed=self.name, status=health, ts_recv=self.clock(), reason=reason, since=self.since))
+        self.publish(
+            FeedStatus(
+                feed=self.name, status=health, ts_recv=self.clock(), reason=reason, since=self.since, via=self.via
+            )
+        )
+
+    def _say_of_part(self, said: Health) -> None:
+        """Pass on how one instrument is; how the feed is does not change by it."""
+        reason = said.reason and said.reason[:REASON_CHARACTERS]
+        now = self.clock()
+        told = FeedStatus(feed=self.name, status=said.status, ts_recv=now, reason=reason, since=now)
+        self.publish(msgspec.structs.replace(told, instrument=said.instrument, topic=said.topic))
 
     # ── coverage ──
     @property

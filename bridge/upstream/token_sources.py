@@ -71,6 +71,37 @@ class ValueSource:
         return "the configured token"
 
 
+class HandedSource:
+    """A token that somebody handed us, and may replace.
+
+    Args:
+        token: the secret.
+    """
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+        self._replaced = trio.Event()
+
+    def replace(self, token: str) -> None:
+        """Take another from now on."""
+        if token != self._token:
+            self._token = token
+            self._replaced.set()
+
+    async def get(self) -> Credential:
+        """Return the newest."""
+        await trio.lowlevel.checkpoint()
+        self._replaced = trio.Event()
+        return _credential(self._token, "the token that was handed to us")
+
+    async def changed(self) -> None:
+        """Return when another was handed to us since the last `get`."""
+        await self._replaced.wait()
+
+    def __repr__(self) -> str:
+        return "the token that was handed to us"
+
+
 class FileSource:
     """A token in a file, which another program may replace at any time.
 

@@ -193,12 +193,12 @@ def sse_message(data: bytes, event: str = "", id: str = "") -> bytes:  # noqa: A
 
 
 def sse_comment(text: str) -> bytes:
-    """Spell a comment, such as a heartbeat; readers ignore it.
+    """Spell a comment, such as a heartbeat, which may have no text; readers ignore it.
 
     Raises:
         ValueError: it holds a line break.
     """
-    return b": %b\n\n" % _one_line(text, "comment")
+    return b": %b\n\n" % _one_line(text, "comment") if text else b":\n\n"
 
 
 def sse_retry(milliseconds: int) -> bytes:

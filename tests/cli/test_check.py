@@ -92,6 +92,10 @@ def test_every_mistake_is_named_by_its_key_with_the_nearest_valid_one(check):
             "[dialects.liquidity]\nnamed_events = true\n",
             "dialects.liquidity.named_events: liquidity has nothing of the kind",
         ),
+        (
+            "[dialects.tradingview]\norders_by_asset = true\n",
+            "dialects.tradingview.orders_by_asset: tradingview has nothing of the kind",
+        ),
         ('[dialects.tradingview]\ntimestamp_unit = "us"\n', "dialects.tradingview.timestamp_unit: s or ms, not 'us'"),
         (
             '[dialects.liquidity]\nrealtime_path = "rt"\n',

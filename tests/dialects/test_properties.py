@@ -74,7 +74,7 @@ def test_a_bad_client_message_is_refused_and_nothing_else(name, data):
     if data.draw(st.booleans()):
         text = text.decode("utf-8", "surrogateescape")
     conversation = load_dialect(name).conversation(Transport.WEBSOCKET, symbols_of(name))
-    assert_refused_at_most(lambda: conversation.receive(text))
+    assert_refused_at_most(lambda: conversation.receive(text, TS_RECV))
 
 
 @each_dialect

@@ -25,6 +25,9 @@ class Bytes:
     def hides(self, event) -> bool:
         return event == "a hole"
 
+    def encode_all(self, publications, hub):
+        return [self.encode(publication, hub) for publication in publications]
+
 
 def publications(*offsets: int) -> list[Publication]:
     return [Publication(offset, f"event {offset}") for offset in offsets]

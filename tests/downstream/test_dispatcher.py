@@ -75,6 +75,12 @@ async def stream(house, exchange, scope, receive, send) -> None:
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+async def head(house, exchange, scope, receive, send) -> None:
+    wish(exchange.request)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"x-head", b"yes")]})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
 async def socket(house, exchange, scope, receive, send) -> None:
     wish(exchange.request)
     await send({"type": "websocket.accept"})
@@ -87,6 +93,7 @@ async def socket(house, exchange, scope, receive, send) -> None:
 
 HANDLERS = Handlers(
     sse=stream,
+    sse_head=head,
     websocket=socket,
     poll=told("poll"),
     state=told("state"),
@@ -136,7 +143,9 @@ async def test_head_has_the_headers_and_no_body():
         assert (answer.status_code, answer.headers["etag"], answer.content) == (200, '"1"', b"")
         assert (await asking.head("/healthz")).status_code == 200
         answer = await asking.head("/v1/stream")
-        assert (answer.status_code, answer.headers["content-type"], answer.content) == (200, "text/event-stream", b"")
+        assert (answer.status_code, answer.headers["x-head"], answer.content) == (200, "yes", b"")
+        answer = await asking.head("/v1/stream?wish=refuse")
+        assert (answer.status_code, answer.headers["retry-after"], answer.content) == (429, "2", b"")
 
 
 async def test_nothing_at_a_path_is_404_and_a_wrong_method_405_in_the_canonical_shape():

@@ -4,6 +4,8 @@ import importlib.metadata
 import inspect
 import struct
 
+import h2.config
+import h2.errors
 import h2.events
 import pytest
 import trio
@@ -20,6 +22,7 @@ from hypercorn.typing import ConnectionState
 
 from bridge.downstream.guard import Guard, GuardedConnection
 from bridge.downstream.guard_h2 import GuardedH2
+from bridge.downstream.guard_request import is_malformed
 from tests.support.http2 import Headers, Http2Client, get
 from tests.support.serving import Served, guarded
 
@@ -107,6 +110,45 @@ async def test_http2_body_that_comes_after_its_answer_is_thrown_away_and_the_con
             assert served.guard.statistics().contained == 0
 
 
+WITHOUT_AUTHORITY = [(b":method", b"GET"), (b":path", b"/"), (b":scheme", b"http")]
+
+
+async def test_http2_request_may_name_its_host_in_the_old_way():
+    """RFC 9113 §8.3.1: who turns HTTP/1.1 into HTTP/2 may leave `:authority` out and keep `Host`."""
+    with trio.fail_after(10):
+        async with guarded(app) as served:
+            client = Http2Client(await served.connect(), lax=True)
+            await client.start()
+            assert await client.response(await client.request([*WITHOUT_AUTHORITY, (b"host", b"x")])) == (200, b"ok")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        (b"Upper", b"case"),
+        (b"connection", b"close"),
+        (b"te", b"gzip"),
+        (b"x", b"a\r\ny: b"),
+        (b"host", b"another"),
+        (b":path", b"/twice"),
+        (b":unknown", b"pseudo"),
+    ],
+    ids=lambda more: more[0].decode(),
+)
+async def test_malformed_http2_request_ends_its_stream_and_the_connection_lives_on(more):
+    """RFC 9113 §8.1.1: a stream error of type PROTOCOL_ERROR."""
+    with trio.fail_after(10):
+        async with guarded(app) as served:
+            client = Http2Client(await served.connect(), lax=True)
+            client.connection.config.normalize_outbound_headers = False
+            await client.start()
+            broken = await client.request([*get(b"/"), more])
+            reset = await client.until(h2.events.StreamReset, broken)
+            assert reset.error_code == h2.errors.ErrorCodes.PROTOCOL_ERROR
+            assert await client.response(await client.request(get(b"/"))) == (200, b"ok")
+            assert served.guard.statistics().contained == 0
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -121,8 +163,9 @@ async def test_http2_body_that_comes_after_its_answer_is_thrown_away_and_the_con
         ],
         get(b"/\xff\xfe"),
         get(b"/", method=b"G\xffT"),
+        WITHOUT_AUTHORITY,
     ],
-    ids=["connect without path", "websocket over http2", "path not ascii", "method not ascii"],
+    ids=["connect without path", "websocket over http2", "path not ascii", "method not ascii", "no host"],
 )
 async def test_http2_request_that_cannot_be_read_is_answered_400_and_the_connection_lives_on(headers: Headers):
     with trio.fail_after(10):
@@ -334,6 +377,12 @@ def test_hypercorn_still_takes_what_the_guard_hands_it():
     assert parameters(WSStream) == parameters(HTTPStream)
     assert parameters(TCPServer) == ["app", "config", "context", "state", "stream"]
     assert parameters(TaskGroup.spawn_app) == ["self", "app", "config", "scope", "send"]
+
+
+def test_h2_still_lets_itself_be_told_not_to_judge_and_judges_when_asked():
+    assert h2.config.H2Configuration(validate_inbound_headers=False).validate_inbound_headers is False
+    assert is_malformed([*get(b"/"), (b"connection", b"close")])
+    assert not is_malformed(get(b"/"))
 
 
 async def test_hypercorn_still_keeps_the_state_that_the_guard_reads():

@@ -34,13 +34,6 @@ def test_a_limit_of_zero_is_none():
     Holdings(0).room_for(granted(*(f"quote:I{number}" for number in range(1_000))))
 
 
-def test_only_what_is_not_held_yet_is_missing_and_each_once():
-    holdings = Holdings(50)
-    holdings.add(granted("all:A"))
-    missing = holdings.missing(granted("trade:A", "trade:B", "all:B"))
-    assert [str(want.topic) for want in missing] == ["trade:B", "quote:B", "book:B"]
-
-
 def test_a_want_leaves_with_the_last_topic_that_holds_it():
     holdings = Holdings(50)
     holdings.add(granted("all:A", "trade:A", "book.20:A"))

@@ -169,6 +169,7 @@ def test_answers_to_pages_say_what_the_contract_allows():
     assert dict(cors_headers("https://app.example"))[b"access-control-allow-origin"] == b"https://app.example"
     assert dict(preflight_headers(["GET", "HEAD"])) == {
         b"access-control-allow-methods": b"GET, HEAD",
-        b"access-control-allow-headers": b"Content-Type, Authorization, Last-Event-ID, X-RapidAPI-Key, X-RapidAPI-Host",
+        b"access-control-allow-headers": b"Content-Type, Authorization, Last-Event-ID, X-RapidAPI-Key, X-RapidAPI-Host, "
+        b"X-API-Key, tenant-authorization",
         b"access-control-max-age": b"600",
     }

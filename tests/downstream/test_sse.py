@@ -1,10 +1,15 @@
+from typing import Any
+
+import msgspec
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from bridge.dialects.contract import Manner, Refusal
 from bridge.downstream.settings import AuthSettings, DialectSettings
-from bridge.model import Code, FeedHealth
-from tests.support.asgi import JWT, NOTHING_LEFT, START, open_bench, sse, with_limits
+from bridge.downstream.sse import head_of_sse
+from bridge.model import Code, FeedHealth, InstrumentId
+from tests.support.asgi import JWT, NOTHING_LEFT, START, Bench, open_bench, sse, with_limits
 
 SECONDS = 1_000_000_000
 
@@ -323,6 +328,82 @@ async def test_a_quiet_stream_says_that_it_lives(autojump_clock):
         client = await sse(bench, nursery, "quote:BTC-USD").opened()
         await trio.sleep(9)
         assert sum("comment" in block for block in client.blocks) == 2
+
+
+@pytest.mark.parametrize(
+    ("dialect", "settings", "seconds", "comment"),
+    [
+        ("liquidity", {}, 15, b":\n\n"),
+        ("tradingview", {}, 30, b": heartbeat\n\n"),
+        ("tradingview", {"heartbeat_seconds": 7}, 7, b": heartbeat\n\n"),
+    ],
+)
+async def test_a_vendors_stream_beats_as_the_vendors_does_unless_the_operator_says_otherwise(
+    autojump_clock, dialect, settings, seconds, comment
+):
+    query = {"liquidity": "subscribe=quote:BTC-USD", "tradingview": "symbols=A:B"}[dialect]
+    limits = with_limits(heartbeat_seconds=4)
+    async with open_bench(dialect=dialect, settings=DialectSettings(**settings), limits=limits) as (bench, nursery):
+        client = bench.stream(nursery, bench.exchange("sse", query))
+        await client.until(lambda: client.body)
+        greeting = client.body
+        await trio.sleep(2.5 * seconds)
+        assert client.body.removeprefix(greeting) == 2 * comment
+
+
+@pytest.mark.parametrize(("by_asset", "told"), [(False, ["btc", "eth"]), (True, ["eth"])])
+async def test_a_liquidity_stream_tells_all_orders_or_as_configured_those_of_its_assets(autojump_clock, by_asset, told):
+    async with open_bench(auth=JWT, dialect="liquidity") as (bench, nursery):
+        liquidity = bench.served.dialect.mannered(Manner(orders_by_asset=by_asset))
+        bench.served = msgspec.structs.replace(bench.served, dialect=liquidity)
+        token = bench.token("a", accounts=("lq/acme",))
+        client = bench.stream(nursery, bench.exchange("sse", "subscribe=trade:ETH-USD", token=token))
+        await client.until(lambda: client.body)
+        bench.cover_orders("lq/acme")
+        for asset in ("BTC-USD", "ETH-USD"):
+            order = bench.order_event("lq/acme", asset[:3].lower())
+            bench.hub.publish(msgspec.structs.replace(order, instrument=InstrumentId(asset)))
+        await client.until(lambda: b'"eth"' in client.body)
+        assert [block["json"]["orderId"] for block in client.blocks if block.get("event") == "order"] == told
+
+
+async def test_head_is_answered_as_a_get_would_begin_and_opens_nothing(autojump_clock):
+    async def head(bench: Bench, query: str, **more: Any) -> dict[str, str]:
+        sent: list[dict[str, Any]] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        await head_of_sse(bench.house, bench.exchange("sse", query, **more), {}, trio.sleep_forever, send)
+        assert [message.get("body", b"") for message in sent] == [b"", b""]
+        assert sent[0]["status"] == 200
+        return {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+
+    async with open_bench(auth=JWT, limits=with_limits(sse_connections_per_user=1)) as (bench, nursery):
+        token = bench.token("a")
+        for query, more, code in (
+            ("subscribe=quote:BTC-USD", {}, Code.UNAUTHORIZED),
+            ("subscribe=quote:BTC-USD", {"token": "no.to.ken"}, Code.UNAUTHORIZED),
+            ("subscribe=quote:NOPE", {"token": token}, Code.UNKNOWN_INSTRUMENT),
+            ("", {"token": token}, Code.BAD_REQUEST),
+        ):
+            with pytest.raises(Refusal) as caught:
+                await head(bench, query, **more)
+            assert caught.value.code is code
+        headers = await head(bench, "subscribe=quote:BTC-USD", token=token)
+        assert headers == {
+            "content-type": "text/event-stream; charset=utf-8",
+            "cache-control": "no-store, no-transform",
+            "x-accel-buffering": "no",
+        }
+        assert bench.left() == NOTHING_LEFT
+        await sse(bench, nursery, "quote:BTC-USD", token=token).opened()
+        with pytest.raises(Refusal) as caught:
+            await head(bench, "subscribe=quote:BTC-USD", token=token)
+        assert caught.value.code is Code.TOO_MANY_CONNECTIONS
+
+    async with open_bench(auth=JWT, settings=DialectSettings(sse_refusal="retry")) as (bench, _):
+        assert (await head(bench, "subscribe=quote:BTC-USD"))["content-type"].startswith("text/event-stream")
 
 
 async def test_a_busy_stream_needs_no_heartbeat(autojump_clock):

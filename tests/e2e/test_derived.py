@@ -27,6 +27,7 @@ class Checker(Reader):
         self.final = []
         self.opened = 0
         self.quotes = 0
+        self.days = 0
 
     def take(self, event):
         super().take(event)
@@ -65,11 +66,15 @@ class Checker(Reader):
         if self.last is not None:
             assert (event["last"], event["last_size"]) == (self.last["price"], self.last["size"])
         assert event["derived"] is True
-        assert "open" not in event
+        if self.last is not None and "prev_close" in event:
+            last = Decimal(event["last"])
+            assert Decimal(event["change"]) == last - Decimal(event["prev_close"])
+            assert Decimal(event["low"]) <= last <= Decimal(event["high"])
+            self.days += 1
         self.quotes += 1
 
     def enough(self):
-        return len(self.final) >= 2 and self.opened > 20 and self.quotes > 20
+        return len(self.final) >= 2 and self.opened > 20 and self.quotes > 20 and self.days > 20
 
 
 async def test_bars_and_quotes_of_a_feed_that_has_neither_are_what_its_trades_and_book_say():

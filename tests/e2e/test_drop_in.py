@@ -190,7 +190,33 @@ async def test_a_page_of_a_foreign_origin_is_refused_on_a_vendors_endpoints_and_
         assert (answer.status, answer.headers["access-control-allow-origin"]) == (204, "https://desk.corp")
         assert {"X-RapidAPI-Key", "X-RapidAPI-Host"} <= set(answer.headers["access-control-allow-headers"].split(", "))
         assert (await asked(url, *asks, "-H", "Origin: https://evil.example")).status == 403
-        uri = f"ws://127.0.0.1:{port_of(running)}/ws?token={client_token(AUTH, 600)}"
-        with pytest.raises(InvalidStatus, match="403"):
-            async with connect(uri, origin="https://evil.example", proxy=None):
+        for path, method in (("/api/realtime", "GET"), ("/sse/stream", "GET"), ("/v1/stream/any", "PATCH")):
+            answer = await asked(running.urls[0] + path, *asks, "-H", "Origin: https://desk.corp")
+            assert (answer.status, method in answer.headers["access-control-allow-methods"]) == (204, True)
+        for path in ("/ws", "/liquidity/ws", "/tradingview/ws"):
+            uri = f"ws://127.0.0.1:{port_of(running)}{path}?token={client_token(AUTH, 600)}"
+            with pytest.raises(InvalidStatus, match="403"):
+                async with connect(uri, origin="https://evil.example", proxy=None):
+                    pass
+            async with connect(uri, origin="https://desk.corp", proxy=None):
                 pass
+
+
+async def test_head_on_a_vendors_endpoints_asks_for_a_token_and_tells_none():
+    async with both() as running:
+        token = client_token(AUTH, 600)
+        for path in (
+            "/api/realtime?subscribe=quote:BTC",
+            "/sse/stream?symbols=NASDAQ:AAPL",
+            "/v1/stream?subscribe=status",
+        ):
+            url = running.urls[0] + path
+            assert (await asked(url, "--head")).status == 401
+            answer = await asked(url, "--head", "-H", f"Authorization: Bearer {token}")
+            assert (answer.status, answer.body) == (200, b"")
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            assert answer.headers["cache-control"] == "no-store, no-transform"
+            assert answer.headers["x-accel-buffering"] == "no"
+            assert not any(token in value for value in answer.headers.values())
+        assert (await asked(f"{running.urls[0]}/api/token/generate", "--head")).status == 405
+        assert (await asked(f"{running.urls[0]}/v1/assets/BTC/quote", "--head")).status == 401

@@ -40,14 +40,13 @@ TABLE = {
 UPSTREAMS = ("liquidity sse", "liquidity websocket", "liquidity polling", "tradingview sse", "tradingview websocket")
 
 NATIVE = "native"
-QUOTE_OF_BOTH = "derived (book, trades)"
+QUOTE_OF_BOTH = "derived (book, trades; the day by REST)"
 BARS_OF_TRADES = "derived (trades)"
 NO_BOOK = "not possible (TradingView sends no book)"
 NO_TRADES = "not possible (TradingView sends no trades)"
 NO_ORDERS = "not possible (TradingView has no orders)"
 NO_POLLED_TRADES = "not possible (polling has no trades)"
 NO_TOLD_ORDERS = "not possible (only SSE tells orders)"
-NO_DAY = "not possible (the ticker needs the day's change, which is not known until a day was heard)"
 ALL_NATIVE = (NATIVE,) * len(UPSTREAMS)
 
 
@@ -65,7 +64,7 @@ class Part(NamedTuple):
 
 PARTS: dict[str, dict[str, Part]] = {
     "Liquidity `EventSource`": {
-        "quote": Part(rf"AAPL: \${PRICE} \((-?{PRICE}|undefined)%\)", (NATIVE, QUOTE_OF_BOTH, *ALL_NATIVE[2:])),
+        "quote": Part(rf"AAPL: \${PRICE} \(-?{PRICE}%\)", (NATIVE, QUOTE_OF_BOTH, *ALL_NATIVE[2:])),
         "book": Part(r"BTC book: [1-9]\d* bids, [1-9]\d* asks", (*ALL_NATIVE[:3], NO_BOOK, NO_BOOK)),
         "trade": Part(rf"ETH trade: {PRICE} @ \${PRICE}", (NATIVE, NATIVE, NO_POLLED_TRADES, NO_TRADES, NO_TRADES)),
         "order": Part(r"Order \S+ status: [A-Z_]+", (NATIVE, NO_TOLD_ORDERS, NO_TOLD_ORDERS, NO_ORDERS, NO_ORDERS)),
@@ -73,7 +72,7 @@ PARTS: dict[str, dict[str, Part]] = {
     "Liquidity React hook": {
         "ticker": Part(
             rf"<div><span>AAPL</span><span>\${PRICE}</span><span (green|red)>-?{PRICE}%</span></div>",
-            (NATIVE, NO_DAY, *ALL_NATIVE[2:]),
+            (NATIVE, QUOTE_OF_BOTH, *ALL_NATIVE[2:]),
         ),
     },
     "Liquidity WebSocket class": {
@@ -86,6 +85,11 @@ PARTS: dict[str, dict[str, Part]] = {
     },
     "TradingView quick start (SSE)": {
         "quotes": Part(rf"BINANCE:BTCUSDT: {PRICE}", (NATIVE, QUOTE_OF_BOTH, *ALL_NATIVE[2:])),
+    },
+    "TradingView quick start (SSE), `type=price`": {
+        "candles": Part(
+            rf"BINANCE:BTCUSDT: {PRICE}", (BARS_OF_TRADES, BARS_OF_TRADES, NO_POLLED_TRADES, NATIVE, NATIVE)
+        ),
     },
     "TradingView WebSocket": {
         "quote_update": Part(rf'.*"quote_update".*"lp":{PRICE}.*', (NATIVE, QUOTE_OF_BOTH, *ALL_NATIVE[2:])),
@@ -126,6 +130,7 @@ CLIENTS: dict[str, tuple[str, Callable[[str], str]]] = {
     "Liquidity WebSocket class": ("liquidity", printed.websocket_client),
     "Liquidity polling": ("liquidity", lambda page: POLLS),
     "TradingView quick start (SSE)": ("tradingview", printed.quick_start),
+    "TradingView quick start (SSE), `type=price`": ("tradingview", printed.candles),
     "TradingView WebSocket": ("tradingview", lambda page: TALKS),
 }
 """Name → whose client it is, and its code."""

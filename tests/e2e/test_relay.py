@@ -4,13 +4,16 @@ What a client of the far bridge is told is held against what a client of the nea
 the bridges goes through a proxy that knows only CONNECT and a network that can be cut.
 """
 
+import json
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx2
 import msgspec
 import pytest
 import trio
+from websockets.trio.client import connect
 
 from bridge.app import Running, TokenGrant, mint
 from bridge.clock import wall_clock
@@ -132,7 +135,7 @@ async def test_a_short_break_between_the_bridges_costs_nothing(transport):
         nursery.start_soon(websocket, house.near.urls[0], near, token_of("liquidity/acme"))
         await until(lambda: near.of("trade"))
         nursery.start_soon(websocket, house.far.urls[0], far, token_of("relay/acme"))
-        await until(lambda: len(far.of("trade")) > 5 and far.of("quote") and len(far.of("book_delta")) > 5)
+        await until(lambda: len(far.of("trade")) > 5 and far.of("quote") and len(far.of("book_delta")) > 20)
         for how in (End.RST, End.FIN, End.RST):
             before, seen = len(far.events), len(near.of("trade"))
             house.network.refusing = True
@@ -161,7 +164,7 @@ async def test_a_gap_that_the_near_bridge_declares_is_declared_by_the_far_one(tr
         nursery.start_soon(websocket, house.near.urls[0], near, token_of("liquidity/acme"))
         await until(lambda: len(near.of("trade")) > 5)
         nursery.start_soon(websocket, house.far.urls[0], far, client_token(AUTH, 3600))
-        await until(lambda: len(far.of("trade")) > 5 and len(far.of("book_delta")) > 5)
+        await until(lambda: len(far.of("trade")) > 5 and len(far.of("book_delta")) > 20)
         house.party.proxy.refusing = True
         healthy = len(far.of("feed_status"))
         assert house.party.proxy.drop()
@@ -208,7 +211,7 @@ async def test_what_the_near_bridge_cannot_make_good_after_a_break_is_declared(t
             nursery.start_soon(websocket, running.urls[0], far, client_token(AUTH, 3600))
             async with AsyncExitStack() as life:
                 await life.enter_async_context(bridge(near_config))
-                await until(lambda: len(far.of("trade")) > 5 and len(far.of("book_delta")) > 5)
+                await until(lambda: len(far.of("trade")) > 5 and len(far.of("book_delta")) > 20)
                 if restarts:
                     await life.aclose()
                     await life.enter_async_context(bridge(near_config))
@@ -244,6 +247,42 @@ async def test_a_stream_says_which_bridges_it_comes_by(transport):
     (far_id,) = first.of("stream")[0]["via"]
     assert near_id != far_id
     assert second.of("stream")[0]["via"] == [far_id, near_id]
+    assert first.of("feed_status")[-1]["via"] == [near_id], "a stream that is open already is told, too"
+    assert "via" not in near.of("feed_status")[-1], "a vendor is no bridge"
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+async def test_what_is_added_to_a_stream_and_what_is_polled_say_it_too(transport):
+    first, opened = Reader("trade:BTC-USD"), Reader("quote:BTC-USD")
+    bearer = {"authorization": f"Bearer {client_token(AUTH, 3600)}"}
+    async with chain(transport) as house, trio.open_nursery() as nursery:
+        url = house.far.urls[0]
+        nursery.start_soon(websocket, url, first, client_token(AUTH, 3600))
+        await until(lambda: first.of("trade") and first.of("feed_status")[-1].get("via"))
+        nursery.start_soon(sse, url, opened, client_token(AUTH, 3600))
+        await until(lambda: opened.of("stream"))
+        via = opened.of("stream")[0]["via"]
+        async with httpx2.AsyncClient(trust_env=False, headers=bearer) as client:
+            page = (await client.get(f"{url}/v1/poll?subscribe=trade:BTC-USD")).json()
+            path = f"{url}/v1/stream/{opened.of('stream')[0]['stream']}"
+            changed = (await client.patch(path, json={"add": ["trade:BTC-USD"]})).json()
+        async with connect(url.replace("http", "ws") + "/v1/ws", additional_headers=bearer, proxy=None) as talk:
+            for topic in ("trade:BTC-USD", "quote:BTC-USD"):
+                await talk.send(json.dumps({"op": "subscribe", "topics": [topic], "ref": topic}))
+            answers = [answer async for answer in answers_of(talk, 2)]
+        nursery.cancel_scope.cancel()
+    assert len(via) == 2
+    assert [page["via"], changed["via"], *(answer["via"] for answer in answers)] == [via] * 4
+
+
+async def answers_of(talk, count):
+    """The first answers to operations, whatever else is said."""
+    with trio.fail_after(20):
+        while count:
+            said = json.loads(await talk.recv())
+            if said["type"] == "ok":
+                count -= 1
+                yield said
 
 
 @pytest.mark.parametrize("transport", ["sse", "websocket"])
@@ -261,19 +300,66 @@ async def test_a_bridge_that_finds_itself_at_the_other_end_of_a_detour_refuses_t
     assert "live" not in {event["status"] for event in reader.of("feed_status")}
 
 
+def relays_of_each_other(transport, **more):
+    """Return the configurations of two bridges, each of which reads the other; `more` feeds are the first one's."""
+    ports = (free_port(), free_port())
+
+    def config(here, there, feeds):
+        relay = relay_of(f"http://127.0.0.1:{there}", transport, token=TokenSource(value=client_token(AUTH, 3600)))
+        config = far_config(relay)
+        listen = ListenSettings(bind=(f"127.0.0.1:{here}",))
+        return msgspec.structs.replace(config, listen=listen, feeds={**feeds, **config.feeds})
+
+    return config(*ports, more), config(*reversed(ports), {})
+
+
+def is_refused(running):
+    now = running.feeds[FeedName("relay")].statistics()
+    return now.status == "down" and "by way of this bridge itself" in (now.reason or "")
+
+
+@pytest.mark.parametrize("linger_seconds", [0, 30])
 @pytest.mark.parametrize("transport", ["sse", "websocket"])
-async def test_two_bridges_that_read_each_other_find_out(transport):
-    reader, ports = Reader("trade:BTC-USD"), (free_port(), free_port())
-
-    def config(here, there):
-        feed = relay_of(f"http://127.0.0.1:{there}", transport, token=TokenSource(value=client_token(AUTH, 3600)))
-        return msgspec.structs.replace(far_config(feed), listen=ListenSettings(bind=(f"127.0.0.1:{here}",)))
-
-    async with bridge(config(*ports)) as one, bridge(config(*reversed(ports))) as other, trio.open_nursery() as nursery:
-        nursery.start_soon(websocket, one.urls[0], reader, client_token(AUTH, 3600))
-        feeds = [running.feeds[FeedName("relay")] for running in (one, other)]
-        await until(lambda: any("this bridge itself" in (feed.statistics().reason or "") for feed in feeds), 40)
+async def test_two_bridges_that_read_each_other_are_both_refused_and_make_no_storm(transport, linger_seconds):
+    """None of them can know it at its start: each finds itself behind the other once that one has connected."""
+    readers = [Reader("trade:BTC-USD") for _ in range(2)]
+    configs = relays_of_each_other(transport)
+    limits = LimitSettings(linger_seconds=linger_seconds)
+    one, other = (msgspec.structs.replace(config, limits=limits) for config in configs)
+    async with bridge(one) as one, bridge(other) as other, trio.open_nursery() as nursery:
+        for running, reader in zip((one, other), readers, strict=True):
+            nursery.start_soon(websocket, running.urls[0], reader, client_token(AUTH, 3600))
+        await until(lambda: is_refused(one) and is_refused(other), 60)
+        known = [running.feeds[FeedName("relay")].statistics() for running in (one, other)]
+        await until(lambda: one.feeds[FeedName("relay")].statistics().retries >= known[0].retries + 2, 60)
+        await until(lambda: all(reader.of("feed_status")[-1]["status"] == "down" for reader in readers))
         nursery.cancel_scope.cancel()
+        after = [running.feeds[FeedName("relay")].statistics() for running in (one, other)]
+    for before, now in zip(known, after, strict=True):
+        assert now.connects == before.connects <= 2, "who is refused is not confirmed again"
+    for reader in readers:
+        assert "by way of this bridge itself" in reader.of("feed_status")[-1]["reason"]
+        assert not reader.of("trade")
+
+
+async def test_a_topic_that_closes_a_circle_later_is_found_out_as_well():
+    """The first bridge has one instrument of a vendor and all else from the second, which has everything from the first."""
+    reader, added = Reader("trade:BTC-USD"), Reader("trade:OTHER")
+    async with vendor("liquidity", speed=5) as party:
+        feed = feed_of(party, "sse", instruments=("BTC-USD",))
+        one, other = relays_of_each_other("websocket", liquidity=feed)
+        listed = config_of({"liquidity": feed}).instruments
+        async with (
+            bridge(msgspec.structs.replace(one, instruments=listed)) as one,
+            bridge(other) as other,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(websocket, other.urls[0], reader, client_token(AUTH, 3600))
+            await until(lambda: reader.of("trade"))
+            assert not is_refused(other)
+            nursery.start_soon(websocket, other.urls[0], added, client_token(AUTH, 3600))
+            await until(lambda: is_refused(other), 60)
+            nursery.cancel_scope.cancel()
 
 
 async def test_orders_pass_only_when_the_relays_feed_has_an_account():

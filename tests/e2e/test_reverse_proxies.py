@@ -27,11 +27,24 @@ AUTH = AuthSettings(
 FORGED = ("-H", "Forwarded: for=192.0.2.66;host=evil.example;proto=http", "-H", "X-Forwarded-Host: evil.example")
 
 
+ANONYMOUS = AuthSettings(secret=AUTH.secret, anonymous_topics=("*",))
+CLIENT, LIE = "127.0.0.2", "192.0.2.66"
+"""Where a client really is (not where the proxy is, whom the bridge believes), and where it says that it is."""
+
+LIES = {
+    "forwarded": f"for={LIE};host=evil.example;proto=http",
+    "x-forwarded-for": LIE,
+    "x-forwarded-host": "evil.example",
+    "x-forwarded-proto": "http",
+    "x-real-ip": LIE,
+}
+
+
 @asynccontextmanager
-async def proxied(kind: str, folder: Path) -> AsyncIterator[tuple[Running, Proxy]]:
+async def proxied(kind: str, folder: Path, auth: AuthSettings = AUTH) -> AsyncIterator[tuple[Running, Proxy]]:
     """A bridge behind a proxy that it trusts; the proxy's name is TradingView's."""
     async with vendor("tradingview") as party:
-        config = config_of({"f": feed_of(party, "sse", instruments=("*",))}, AUTH, linger_seconds=0)
+        config = config_of({"f": feed_of(party, "sse", instruments=("*",))}, auth, linger_seconds=0)
         config = msgspec.structs.replace(
             config,
             listen=ListenSettings(bind=("127.0.0.1:0",), trusted_proxies=("127.0.0.1",)),
@@ -88,3 +101,40 @@ async def test_a_websocket_comes_through_and_its_host_says_whose_it_is(kind, tmp
                 await opened.send(json.dumps({"action": "subscribe_quote", "symbols": ["NASDAQ:AAPL"]}))
                 words = [json.loads(await opened.recv())["type"] for _ in range(3)]
         assert words == ["connected", "quote_subscribed", "quote_update"]
+
+
+def user_of_a_stream(running: Running, proxy: Proxy, version: str) -> str:
+    """Return whom the bridge takes an anonymous client for that lies about where it is."""
+    lies = [text for name, value in LIES.items() for text in ("-H", f"{name}: {value}")]
+    path = "/v1/stream?subscribe=quote:NASDAQ:AAPL"
+    options = (version, "--interface", CLIENT, *lies, *proxy.resolve)
+    with stream(f"https://{proxy.authority}{path}", *options) as opened:
+        assert opened.status == 200
+        assert next(opened.events())["type"] == "stream"
+        (seen,) = running.house.connections.statistics()
+        return str(seen.user)
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_client_is_counted_by_its_own_address_whatever_it_forges(kind, version, tmp_path):
+    async with proxied(kind, tmp_path, ANONYMOUS) as (running, proxy):
+        with trio.fail_after(30):
+            user = await trio.to_thread.run_sync(partial(user_of_a_stream, running, proxy, version))
+    assert CLIENT in user
+    assert LIE not in user
+
+
+@pytest.mark.parametrize("kind", ["nginx", "haproxy"])
+async def test_a_client_on_a_websocket_is_counted_by_its_own_address_too(kind, tmp_path):
+    async with proxied(kind, tmp_path, ANONYMOUS) as (running, proxy):
+        context = ssl.create_default_context(cafile=proxy.ca)
+        with trio.fail_after(30):
+            tcp = await trio.open_tcp_stream("127.0.0.1", proxy.port, local_address=CLIENT)
+            uri = f"wss://{proxy.authority}/v1/ws"
+            async with connect(uri, stream=tcp, ssl=context, additional_headers=LIES, proxy=None) as opened:
+                await opened.send(json.dumps({"op": "subscribe", "topics": ["quote:NASDAQ:AAPL"]}))
+                assert json.loads(await opened.recv())["type"] == "stream"
+                (seen,) = running.house.connections.statistics()
+    assert CLIENT in str(seen.user)
+    assert LIE not in str(seen.user)

@@ -8,6 +8,7 @@ import trio.testing
 
 from bridge.broker.memory import MemoryLog
 from bridge.hub.hub import Bound, Hub
+from bridge.hub.interest import as_asked
 from bridge.hub.lineups import Lineups
 from bridge.hub.settings import HubSettings
 from bridge.model import (
@@ -45,8 +46,8 @@ SECOND = 1_000_000_000
 class Stage:
     """A hub with a line-up of two feeds, and what they may say."""
 
-    def __init__(self):
-        self.hub = Hub(MemoryLog(), lambda: UnixNanos(7), HubSettings(linger_seconds=0))
+    def __init__(self, sources=as_asked):
+        self.hub = Hub(MemoryLog(), lambda: UnixNanos(7), HubSettings(linger_seconds=0), sources)
         self.lineups = Lineups(self.hub, lambda: UnixNanos(7), {A: SETTLE, B: SETTLE})
         self.wants = [Want(topic, self.lineups.place(topic, (A, B))) for topic in TOPICS]
 
@@ -338,18 +339,178 @@ async def test_bars_and_orders_and_other_topics_pass_or_switch_as_they_must(stag
     assert (newest.source, newest.close) == (A, 2)
 
 
-async def test_a_refusal_of_a_feed_in_waiting_is_told_when_that_feed_serves(stage, autojump_clock):
+def refuse(stage, feed, topic, code="unsupported_topic"):
+    stage.uncover(feed, topic)
+    no = TopicRefused(feed=feed, topic=topic, code=code, message=f"no {topic} here", ts_recv=UnixNanos(1))
+    stage.lineups.publish(no)
+
+
+async def test_what_the_feed_in_waiting_refuses_stays_where_it_is_when_that_feed_serves_again(stage, autojump_clock):
     client = stage.open()
     stage.live(A)
     stage.health(A, "down")
-    stage.health(B, "live")
+    stage.live(B)
     stage.health(A, "live")
-    no = TopicRefused(feed=A, topic=BAR, code="unsupported_topic", message="no bars", ts_recv=UnixNanos(1))
-    stage.uncover(A, BAR)
-    stage.lineups.publish(no)
-    assert told(client, TopicRefused) == []
+    refuse(stage, A, TRADE)
+    stage.book(A, 10, 11)
+    told(client)
     await trio.sleep(SETTLE + 1)
-    assert [(event.feed, event.topic) for event in told(client, TopicRefused)] == [(BOTH, BAR)]
+    stage.trade(B, 1)
+    stage.trade(A, 2)
+    events = told(client)
+    assert [(event.source, event.trade_id) for event in events if isinstance(event, Trade)] == [(B, "1")]
+    assert [event.source for event in events if isinstance(event, BookSnapshot)] == [A]
+    assert not [event for event in events if isinstance(event, TopicRefused)]
+    assert (TRADE,) not in [event.topics for event in events if isinstance(event, Gap)], "nothing of it was missed"
+    assert stage.wanted(B) == {TRADE}
+    assert set(stage.lineups.behind(BOTH)) == {A, B}
+
+
+@pytest.mark.parametrize("code", ["unknown_instrument", "unsupported_topic", "upstream_full"])
+async def test_a_topic_that_the_serving_feed_refuses_falls_to_the_next_and_goes_back_after_a_while(
+    stage, autojump_clock, code
+):
+    client = stage.open()
+    stage.live(A)
+    stage.book(A, 10, 11)
+    stage.trade(A, 1)
+    told(client)
+    refuse(stage, A, BOOK, code)
+    assert stage.wanted(A) == set(TOPICS), "who is preferred is asked again now and then"
+    assert stage.wanted(B) == {BOOK}
+    assert stage.hub.state(Want(BOOK, BOTH)) is None
+    (declared,) = told(client)
+    assert (declared.source, declared.instrument, declared.topic) == (B, "X", BOOK)
+    assert declared.status == "connecting"
+    assert declared.reason == "in place of a, which refused book:X: no book:X here"
+    stage.health(B, "live")
+    stage.cover(B, BOOK)
+    stage.book(B, 20, 21)
+    stage.change(A, bid=15)
+    stage.trade(A, 2)
+    events = told(client)
+    assert names(events) == ["FeedStatus", "Gap", "BookSnapshot", "Trade"]
+    assert [event.source for event in events if not isinstance(event, Gap)] == [B, B, A]
+    refuse(stage, A, BOOK, code)  # asked again after a minute
+    assert told(client) == []
+
+    stage.cover(A, BOOK)
+    stage.book(A, 10, 11)
+    await trio.sleep(SETTLE - 1)
+    assert told(client) == []
+    stage.change(A, bid=9)
+    await trio.sleep(2)
+    back, gap, book = told(client)
+    assert (back.source, back.topic, back.status, back.reason) == (A, BOOK, "live", "preferred to b")
+    assert gap.topics == (BOOK,)
+    assert (book.source, book.bids) == (A, side(10) + side(9))
+    assert not stage.wanted(B)
+    assert stage.lineups.behind(BOTH) == (A,)
+
+
+async def test_a_feed_that_takes_a_topic_and_refuses_it_again_is_not_gone_back_to(stage, autojump_clock):
+    stage.open()
+    stage.live(A)
+    refuse(stage, A, BOOK)
+    stage.health(B, "live")
+    stage.cover(B, BOOK)
+    for _ in range(3):
+        stage.cover(A, BOOK)
+        await trio.sleep(SETTLE - 1)
+        refuse(stage, A, BOOK)
+    await trio.sleep(SETTLE + 1)
+    assert stage.wanted(B) == {BOOK}
+
+
+async def test_only_what_every_feed_refuses_is_refused_and_it_is_said_once(stage, autojump_clock):
+    client = stage.open()
+    stage.live(A)
+    told(client)
+    refuse(stage, A, BOOK)
+    assert not told(client, TopicRefused)
+    stage.health(B, "live")
+    refuse(stage, B, BOOK, "unknown_instrument")
+    (no,) = told(client, TopicRefused)
+    assert (no.feed, no.topic, no.code, no.message) == (BOTH, BOOK, "unsupported_topic", "no book:X here")
+    assert stage.hub.refused(Want(BOOK, BOTH)) is not None
+    refuse(stage, B, BOOK, "unknown_instrument")
+    assert not told(client, TopicRefused)
+
+
+async def test_a_refused_topic_whose_next_feed_is_down_says_so_and_waits_for_it(stage, autojump_clock):
+    client = stage.open()
+    stage.live(A)
+    stage.health(B, "down", "no route")
+    told(client)
+    refuse(stage, A, BOOK)
+    (declared,) = told(client)
+    assert (declared.source, declared.status, declared.topic) == (B, "down", BOOK)
+    stage.health(B, "live")
+    stage.cover(B, BOOK)
+    stage.book(B, 20, 21)
+    assert [event.source for event in told(client, BookSnapshot)] == [B]
+    stage.uncover(B)
+    stage.health(B, "down", "no route")
+    stage.cover(A, BOOK)
+    stage.book(A, 10, 11)
+    assert [event.source for event in told(client, BookSnapshot)] == [A], "at once: there is nothing to lose by it"
+
+
+async def test_a_detour_is_no_detour_any_more_once_its_feed_serves_all(stage, autojump_clock):
+    client = stage.open()
+    stage.live(A)
+    refuse(stage, A, TRADE)
+    stage.health(B, "live")
+    stage.cover(B, TRADE)
+    stage.trade(B, 1)
+    told(client)
+    stage.lose(A)
+    stage.cover(B)
+    stage.trade(B, 2)
+    events = told(client)
+    assert [event.trade_id for event in events if isinstance(event, Trade)] == ["2"]
+    assert (TRADE,) not in [event.topics for event in events if isinstance(event, Gap)]
+    assert stage.lineups.behind(BOTH) == (B,)
+    assert stage.lineups.serving(BOTH, InstrumentId("X")) == B
+
+
+async def test_questions_about_an_instrument_go_to_the_feed_that_has_it(stage, autojump_clock):
+    client = stage.open()
+    stage.live(A)
+    for topic in TOPICS:
+        refuse(stage, A, topic, "unknown_instrument")
+    assert stage.lineups.serving(BOTH, InstrumentId("X")) == B
+    assert stage.lineups.serving(BOTH) == A
+    assert stage.lineups.needs(B)
+    end(stage, client)
+    await settle()
+    again = stage.open()
+    assert stage.lineups.serving(BOTH, InstrumentId("X")) == A, "what nobody wants any more is asked for afresh"
+    assert again
+
+
+async def test_what_is_derived_tells_the_feed_that_it_was_derived_from(autojump_clock):
+    stage = Stage(lambda want: {QUOTE: (BOOK, TRADE)}.get(want.topic, (want.upstream,)))
+    client = stage.hub.open([Want(QUOTE, BOTH)], None, Bound(10**9, len, lambda: None))
+    stage.health(A, "live")
+    stage.cover(A, BOOK, TRADE)
+    stage.book(A, 10, 11)
+    stage.trade(A, 1)
+    quotes = told(client, Quote)
+    assert [(quote.source, quote.derived) for quote in quotes] == [(A, True)] * 2
+    stage.lose(A)
+    stage.health(B, "live")
+    stage.cover(B, BOOK, TRADE)
+    stage.trade(B, 2)
+    stage.book(B, 20, 21)
+    quotes = told(client, Quote)
+    assert [(quote.source, quote.bid) for quote in quotes] == [(B, None), (B, 20)]
+    refuse(stage, B, TRADE)
+    stage.health(A, "live")
+    stage.cover(A, TRADE)
+    stage.book(B, 30, 31)
+    stage.trade(A, 3)
+    assert told(client, Quote)[-1].source is None, "of two feeds it is the line-up's"
 
 
 async def test_when_nobody_wants_anything_the_preferred_feed_is_next_again(stage, autojump_clock):
@@ -478,7 +639,12 @@ async def test_a_topic_that_was_one_feeds_alone_goes_on_when_it_is_lined_up(stag
     assert stage.hub.state(Want(topic, BOTH)) is None
 
 
-async def test_behind_a_line_up_are_its_feeds_and_behind_a_feed_is_itself(autojump_clock):
-    lineups = Stage().lineups
-    assert lineups.behind(BOTH) == (A, B)
-    assert lineups.behind(A) == (A,)
+async def test_behind_a_line_up_is_the_feed_that_serves_and_behind_a_feed_is_itself(stage, autojump_clock):
+    client = stage.open()
+    assert stage.lineups.behind(BOTH) == (A,)
+    assert stage.lineups.behind(A) == (A,)
+    stage.lose(A)
+    assert stage.lineups.behind(BOTH) == (B,)
+    way = FeedStatus(feed=B, status=FeedHealth.LIVE, ts_recv=UnixNanos(1), via=("them",))
+    stage.lineups.publish(way)
+    assert told(client, FeedStatus)[-1].via == ("them",)

@@ -1,4 +1,4 @@
-"""Three feeds that come, go, fall silent and lie about nothing, in any order: what a careful client is told of them.
+"""Three feeds that come, go, fall silent, refuse topics and lie about nothing, in any order: what a careful client is told.
 
 Its book is always one feed's true book or in doubt, its quote has no field of another feed, and its trades stand in stretches
 of one feed's without a hole, between declared gaps. The model knows nothing of line-ups, only which feed serves.
@@ -30,6 +30,7 @@ from bridge.model import (
     Quote,
     QuotePatch,
     Topic,
+    TopicRefused,
     Trade,
     Uncovered,
     UnixNanos,
@@ -51,7 +52,9 @@ class Party:
         self.name = name
         self.band = (FEEDS.index(name) + 1) * BAND
         self.numbers = count(1)
-        self.covered = False
+        self.connected = False
+        self.receives: set[Topic] = set()
+        self.refuses: set[Topic] = set()
         self.levels = {self.band: 1}
         self.fact = {"instrument": InstrumentId("X"), "feed": name, "ts_recv": UnixNanos(0)}
 
@@ -64,42 +67,79 @@ class Party:
     def whole(self, kind):
         self.say(kind(**self.fact, bids=as_levels(self.levels), asks=()))
 
+    def wanted(self):
+        return self.stage.lineups.tap(self.name).wanted()
+
     def up(self, book_first):
-        if self.covered or not self.stage.lineups.tap(self.name).wanted():
+        if not self.connected and self.wanted():
+            self.connected = True
+            self.health(FeedHealth.LIVE)
+            self.follow(book_first)
+
+    def follow(self, book_first):
+        """Subscribe to what is wanted, as far as it does not refuse, and to nothing else."""
+        if not self.connected:
             return
-        if book_first:
+        wanted = self.wanted()
+        self.drop(self.receives - wanted)
+        for topic in sorted(wanted - self.receives, key=str):
+            if topic in self.refuses:
+                self.say_no(topic)
+            else:
+                self.begin(topic, book_first)
+
+    def begin(self, topic, book_first):
+        if topic == BOOK and book_first:
             self.whole(BookSnapshot)
-        self.covered = True
-        self.health(FeedHealth.LIVE)
-        self.say(Covered(feed=self.name, topics=UPSTREAM, ts_recv=UnixNanos(0)))
-        if not book_first:
+        self.receives.add(topic)
+        self.say(Covered(feed=self.name, topics=(topic,), ts_recv=UnixNanos(0)))
+        if topic == BOOK and not book_first:
             self.whole(BookReplacement)
-        self.say(QuotePatch(**self.fact, bid=Decimal(self.band)))
+        if topic == QUOTE:
+            self.say(QuotePatch(**self.fact, bid=Decimal(self.band)))
+
+    def drop(self, topics):
+        if topics:
+            self.receives -= topics
+            self.say(Uncovered(feed=self.name, topics=tuple(topics), ts_recv=UnixNanos(0)))
+
+    def say_no(self, topic):
+        no = TopicRefused(feed=self.name, topic=topic, code="upstream_full", message="no", ts_recv=UnixNanos(0))
+        self.say(no)
+
+    def refuse(self, topic):
+        self.refuses.add(topic)
+        if topic in self.receives:
+            self.drop({topic})
+            self.say_no(topic)
+
+    def grant(self, topic):
+        self.refuses.discard(topic)
 
     def lose(self, health):
-        if self.covered:
-            self.covered = False
-            self.say(Uncovered(feed=self.name, topics=UPSTREAM, ts_recv=UnixNanos(0)))
+        self.connected = False
+        self.drop(set(self.receives))
         self.health(health)
 
     def silent(self, health):
-        if self.covered:
+        if self.connected:
             self.health(health)
 
     def unsubscribe(self):
-        if not self.stage.lineups.tap(self.name).wanted():
+        if not self.wanted():
             self.lose(FeedHealth.CONNECTING)
 
     def change(self, offset, size):
         price = self.band + offset
         self.levels = {at: much for at, much in (self.levels | {price: size}).items() if much}
-        if self.covered:
+        if BOOK in self.receives:
             self.say(BookDelta(**self.fact, bids=(BookLevel(Decimal(price), Decimal(size)),), asks=()))
+        if QUOTE in self.receives:
             self.say(QuotePatch(**self.fact, last=Decimal(price)))
 
     def trade(self):
         number = next(self.numbers)
-        if self.covered:
+        if TRADE in self.receives:
             trade = Trade(**self.fact, price=Decimal(self.band), size=Decimal(1), trade_id=str(number))
             self.say(trade)
 
@@ -162,13 +202,14 @@ class Reader:
 
     def check(self):
         """What it holds is the serving feed's truth, as long as that one delivers."""
-        serving = self.stage.parties[self.stage.lineups.serving(self.stage.name)]
-        if not serving.covered:
-            return
+        serving = self.stage.serving(BOOK)
         for depth, held in self.books.items():
-            best = as_levels(serving.levels)[:depth]
-            assert held == (serving.name, dict(best)), depth
-        assert self.quote.source == serving.name
+            if BOOK in serving.receives:
+                best = as_levels(serving.levels)[:depth]
+                assert held == (serving.name, dict(best)), depth
+        serving = self.stage.serving(QUOTE)
+        if QUOTE in serving.receives:
+            assert self.quote.source == serving.name
 
 
 class Stage:
@@ -178,6 +219,15 @@ class Stage:
         self.name = {self.lineups.place(topic, FEEDS) for topic in UPSTREAM}.pop()
         self.parties = {name: Party(self, name) for name in FEEDS}
 
+    def catch_up(self, book_first):
+        """All do what is wanted of them."""
+        for party in self.parties.values():
+            party.up(book_first)
+            party.follow(book_first)
+
+    def serving(self, topic):
+        return self.parties[self.lineups._topics[topic]._server(topic)]
+
 
 feeds = st.sampled_from(FEEDS)
 step = st.one_of(
@@ -186,6 +236,12 @@ step = st.one_of(
     st.tuples(feeds, st.just("lose"), st.tuples(st.sampled_from([FeedHealth.DOWN, FeedHealth.CONNECTING]))),
     st.tuples(feeds, st.just("silent"), st.tuples(st.sampled_from([FeedHealth.STALE, FeedHealth.LIVE]))),
     st.tuples(feeds, st.just("unsubscribe"), st.just(())),
+    st.tuples(feeds, st.just("follow"), st.tuples(st.booleans())),
+    st.tuples(st.none(), st.just("catch up"), st.tuples(st.booleans())),
+    st.tuples(st.none(), st.just("catch up"), st.tuples(st.booleans())),
+    st.tuples(feeds, st.just("topple"), st.tuples(st.sampled_from(UPSTREAM), st.booleans())),
+    st.tuples(feeds, st.just("refuse"), st.tuples(st.sampled_from(UPSTREAM))),
+    st.tuples(feeds, st.just("grant"), st.tuples(st.sampled_from(UPSTREAM))),
     st.tuples(feeds, st.just("change"), st.tuples(st.integers(0, 5), st.integers(1, 3))),
     st.tuples(feeds, st.just("change"), st.tuples(st.integers(1, 5), st.integers(0, 3))),
     st.tuples(feeds, st.just("trade"), st.just(())),
@@ -204,6 +260,13 @@ async def test_no_interleaving_mixes_two_feeds_or_hides_a_break(settle_seconds, 
     for feed, what, arguments in run:
         if what == "join":
             readers.append(Reader(stage))
+        elif what == "catch up":
+            stage.catch_up(*arguments)
+        elif what == "topple":
+            topic, book_first = arguments
+            stage.parties[feed].refuse(topic)
+            stage.catch_up(book_first)
+            stage.parties[feed].grant(topic)
         elif what == "take":
             for reader in readers:
                 reader.take()

@@ -18,7 +18,8 @@ from bridge.dialects.contract import Answer, Outcome, Question, Refusal, Request
 from bridge.dialects.contract.profile import Aliases
 from bridge.dialects.loader import load_dialect
 from bridge.downstream.admission import Gate
-from bridge.downstream.contract import Exchange, House, Peer, Readiness, ServedDialect
+from bridge.downstream.contract import Exchange, House, Peer, ServedDialect
+from bridge.downstream.readiness import Readiness
 from bridge.downstream.settings import AuthSettings, DialectSettings, LimitSettings, ListenSettings
 from bridge.downstream.sse import serve_sse
 from bridge.downstream.tokens import TokenGrant, mint_token
@@ -198,6 +199,7 @@ class Bench:
         self.hub = Hub(MemoryLog(), self.clock, HubSettings(linger_seconds=limits.linger_seconds), sources)
         self.auth = auth
         self.answers: dict[FeedName, Answer] = {}
+        self.answer_seconds = 0.0
         self.asked: list[tuple[FeedName, Question]] = []
         self.gate = Gate(auth, self.clock)
         loaded = load_dialect(dialect)
@@ -220,7 +222,9 @@ class Bench:
 
     async def _ask(self, feed: FeedName, question: Question, deadline_seconds: float) -> Answer:
         self.asked.append((feed, question))
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(min(self.answer_seconds, deadline_seconds))
+        if self.answer_seconds > deadline_seconds:
+            return Answer(outcome=Outcome.FAILED)
         return self.answers.get(feed, Answer(outcome=Outcome.UNSUPPORTED))
 
     # ── upstream ──

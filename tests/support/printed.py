@@ -68,6 +68,13 @@ def quick_start(page: str) -> str:
     return f"{SSE}(async () => {{\n{code}\n}})();\n"
 
 
+def candles(page: str) -> str:
+    """The quick start as its last comment has it: candles instead of quotes, and so another type and field to print."""
+    url = cut(page, "// const url = ", "\n\nGet Started").removeprefix("// ").strip()
+    code = put(quick_start(page), cut(page, "const url = ", "\n\nconst eventSource").strip(), url)
+    return put(put(code, "'quote_update'", "'price_update'"), "data.data.lp", "data.data.close")
+
+
 Lines = Callable[[int], list[str]]
 """Returns the next so many lines that a client prints; fewer when it has ended."""
 

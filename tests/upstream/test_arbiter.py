@@ -123,6 +123,21 @@ def test_what_no_feed_takes_is_unknown():
     assert served("quote:BTC-USD", strict=True) == ["liquidity quote:BTC-USD"]
 
 
+def test_what_is_listed_without_a_feed_is_unknown_though_a_feeds_glob_would_take_it():
+    entry = FeedEntry(
+        name=LIQUIDITY,
+        dialect=LIQUID,
+        symbols=SymbolTable(LIQUID, {}),
+        globs=("*",),
+        transport=Transport.SSE,
+        account=None,
+    )
+    nowhere = Arbiter([entry], {InstrumentId("AAPL"): []}, strict=False, max_unlisted=0)
+    with pytest.raises(Refusal) as caught:
+        nowhere.resolve(Topic.parse("quote:AAPL"), ())
+    assert caught.value.code is Code.UNKNOWN_INSTRUMENT
+
+
 def test_globs_mind_the_case():
     assert refusal("quote:nyse:TSLA") is Code.UNKNOWN_INSTRUMENT
 

@@ -5,7 +5,7 @@ that are answered with `ok`; on SSE a comment is the heartbeat, on WebSocket RFC
 reconnects sends its original URL again, so that its `Last-Event-ID` counts and an old `?after=` does not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -29,7 +29,7 @@ from bridge.dialects.contract import (
     Unsubscribe,
 )
 from bridge.dialects.scalars import MALFORMED
-from bridge.model import Code, Goaway, Problem, Stream, Topic, UnixNanos, Wishes, rfc3339
+from bridge.model import Bar, Code, Goaway, Problem, Stream, Topic, UnixNanos, Wishes, rfc3339
 
 MAX_REF = 200
 """Characters of a client's `ref`: enough for any topic or UUID, too few to make our answers a burden."""
@@ -72,7 +72,7 @@ class CanonicalConversation:
         _check_wishes(conflate, max_rate)
         return (Subscribe(topics=topics, after=after, conflate=conflate, max_rate=max_rate),)
 
-    def receive(self, text: str | bytes) -> Sequence[Action]:
+    def receive(self, text: str | bytes, now: UnixNanos) -> Sequence[Action]:
         """Read an operation.
 
         Raises:
@@ -131,8 +131,16 @@ class CanonicalConversation:
         self._subscribed = True
         if self._transport is Transport.SSE:
             return ()
-        wishes = {"conflate": action.conflate, "max_rate": _rate(action.max_rate)}
-        return (_ok("subscribe", action.ref, topics=_spelled(topics), cursor=cursor, **wishes),)
+        more = {"conflate": action.conflate, "max_rate": _rate(action.max_rate), "via": action.via or None}
+        return (_ok("subscribe", action.ref, topics=_spelled(topics), cursor=cursor, **more),)
+
+    def history(self, action: Subscribe, past: Sequence[Bar], now: UnixNanos) -> Sequence[Message]:
+        """Return nothing: what is past is had by a cursor, or at the state endpoint of bars."""
+        return ()
+
+    def wordings(self) -> Mapping[Topic, Sequence[str]]:
+        """Return nothing: there is one word for each thing."""
+        return {}
 
     def unsubscribed(
         self,

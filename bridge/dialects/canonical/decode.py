@@ -76,6 +76,9 @@ _REFUSALS: Mapping[str, Code] = {
 """A problem's code → the code with which our hub refuses the topic; any other problem is not about topics."""
 
 
+MAX_VIA = 64
+"""Ids of bridges that are remembered of one connection: no chain is so long."""
+
 _SEVERITY = (FeedHealth.LIVE, FeedHealth.CONNECTING, FeedHealth.STALE, FeedHealth.DOWN)
 
 
@@ -106,6 +109,7 @@ class CanonicalDecoder:
         self._asked = asked
         self._sources: dict[InstrumentId, str | None] = {}
         self._feeds: dict[str, tuple[FeedHealth, str | None]] = {}
+        self._via: tuple[str, ...] = ()
 
     def decode(self, frame: Frame) -> Sequence[UpstreamEvent | Signal]:
         """Return what a message says.
@@ -127,8 +131,10 @@ class CanonicalDecoder:
                     return self._market(message, frame)
                 case OrderMessage():
                     return self._order(message, frame)
+                case StreamMessage() | OkMessage() | FeedStatusMessage() if message.via:
+                    return self._passed(message)
                 case _:
-                    return self._said(message, frame)
+                    return self._said(message)
         except MALFORMED as error:
             raise malformed(error, frame.data) from error
 
@@ -165,7 +171,18 @@ class CanonicalDecoder:
             return ()
         return (message.event(_common(message, instrument, self._asked.feed, frame.ts_recv), account),)
 
-    def _said(self, message: AboutStream, frame: Frame) -> Sequence[UpstreamEvent | Signal]:
+    def _passed(self, message: StreamMessage | OkMessage | FeedStatusMessage) -> Sequence[Signal]:
+        """Note by which bridges the events come, of all or of what is new; where one of them is ours, that ends it."""
+        known = tuple(dict.fromkeys((*self._via, *message.via)))[:MAX_VIA]
+        news = () if known == self._via else (Passage(known),)
+        self._via = known
+        if self._asked.bridge not in message.via:
+            return (*news, *self._said(message))
+        chain = " → ".join(message.via[:MAX_VIA])
+        sentence = f"its events come by way of this bridge itself: {chain}"
+        return (*news, VendorError("circle", sentence, fatal=True))
+
+    def _said(self, message: AboutStream) -> Sequence[Signal]:
         match message:
             case StreamMessage():
                 return self._stream(message)
@@ -181,12 +198,8 @@ class CanonicalDecoder:
                 return (self._about(message),)
 
     def _stream(self, message: StreamMessage) -> Sequence[Signal]:
-        if self._asked.bridge in message.via:
-            chain = " → ".join(message.via)
-            return (VendorError("circle", f"its events come by way of this bridge itself: {chain}", fatal=True),)
         together = self._asked.lane.transport is Transport.SSE
-        ready = Ready(None if together else self._topics(message.topics), message.verdict != Verdict.FRESH)
-        return (Passage(message.via), ready) if message.via else (ready,)
+        return (Ready(None if together else self._topics(message.topics), message.verdict != Verdict.FRESH),)
 
     def _gap(self, message: GapMessage) -> Sequence[Signal]:
         topics = self._topics(message.topics)
@@ -212,14 +225,29 @@ class CanonicalDecoder:
     def _about(self, message: FeedStatusMessage | ExpiringMessage) -> Signal:
         if isinstance(message, ExpiringMessage):  # whoever keeps our token knows its end from itself
             return Heartbeat()
-        if message.instrument is not None or message.status not in _SEVERITY:
+        if message.status not in _SEVERITY:
             return Heartbeat()
         feed, status = message.feed or "", FeedHealth(message.status)
+        if message.instrument is not None:
+            return self._health_of_part(message, feed, status)
         self._feeds[feed] = (status, message.reason)
         known = [
             topic for topic in self._asked.topics if topic.instrument and self._sources.get(topic.instrument) == feed
         ]
         return self._overall(tuple(known), sound=status is FeedHealth.LIVE)
+
+    def _health_of_part(self, message: FeedStatusMessage, feed: str, status: FeedHealth) -> Signal:
+        """One instrument, or one topic of it, is not as it was; the feed as a whole is."""
+        instrument = self._asked.instrument(message.instrument or "")
+        topics = tuple(topic for topic in self._asked.topics if topic.instrument == instrument)
+        if message.topic is not None:
+            topics = self._topics((message.topic,))
+        if instrument is None or not topics:
+            return Heartbeat()
+        sound = status is FeedHealth.LIVE
+        reason = None if sound and not message.reason else f"its feed {feed}: {message.reason or status}"
+        topic = None if message.topic is None else topics[0]
+        return Health(status, reason, topics, sound, instrument=instrument, topic=topic)
 
     def _overall(self, topics: tuple[Topic, ...], *, sound: bool = True) -> Signal:
         """Judge all feeds that may serve us; those of instruments that are asked for no longer do not."""

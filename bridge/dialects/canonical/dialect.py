@@ -16,6 +16,7 @@ from bridge.dialects.canonical.requests import (
     STREAM_PATH,
     WEBSOCKET_PATH,
     CanonicalRequests,
+    check_request,
     question_request,
     read_state,
 )
@@ -54,6 +55,8 @@ from bridge.errors import Unspeakable, VendorProtocolError
 from bridge.model import Code, FeedName, Retry, Topic, TopicKind, UnixNanos, UpstreamEvent
 
 _HEARTBEAT_SECONDS = 15
+"""As a bridge does it unless its operator has it otherwise (`limits.heartbeat_seconds`)."""
+
 _CONNECTIONS = 5
 _SUBSCRIPTIONS = 50
 _MESSAGES_PER_SECOND = 100
@@ -86,7 +89,6 @@ PROFILE = Profile(
         subscriptions_per_connection=_SUBSCRIPTIONS,
         inbound_messages_per_second=_MESSAGES_PER_SECOND,
     ),
-    heartbeat_seconds={Transport.SSE: _HEARTBEAT_SECONDS, Transport.WEBSOCKET: _HEARTBEAT_SECONDS},
     declares_gaps=True,
 )
 
@@ -150,6 +152,10 @@ class CanonicalDialect:
     def minted(self, body: bytes) -> Credential:
         """Never asked for, so whatever came is malformed."""
         raise VendorProtocolError("a bridge mints no tokens over HTTP", body)
+
+    def check(self, site: Site, credential: Credential | None, url: str | None) -> HttpRequest:
+        """Ask for the list of instruments."""
+        return check_request(site, credential, url)
 
     # ── we answer as it ──
     def mannered(self, manner: Manner) -> Dialect:

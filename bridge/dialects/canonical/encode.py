@@ -198,14 +198,13 @@ def _order(event: OrderUpdate) -> tuple[str, str]:
 
 
 def _feed_status(event: FeedStatus) -> tuple[str, str]:
-    instrument = "" if event.instrument is None else f',"instrument":{_quoted(event.instrument)}'
+    part = "" if event.instrument is None else f',"instrument":{_quoted(event.instrument)}'
+    part += "" if event.topic is None else f',"topic":{_quoted(str(event.topic))}'
     reason = "" if event.reason is None else f',"reason":{_quoted(event.reason)}'
     since = "" if event.since is None else f',"since":"{rfc3339(event.since)}"'
-    received = f'"ts_recv":"{rfc3339(event.ts_recv)}"'
-    return (
-        "feed_status",
-        f',"feed":{_quoted(event.source or event.feed)}{instrument},{received},"status":"{event.status.value}"{reason}{since}',
-    )
+    via = "" if not event.via else f',"via":{msgspec.json.encode(event.via).decode()}'
+    feed = f',"feed":{_quoted(event.source or event.feed)}{part},"ts_recv":"{rfc3339(event.ts_recv)}"'
+    return "feed_status", f'{feed},"status":"{event.status.value}"{reason}{since}{via}'
 
 
 def _gap(event: Gap) -> tuple[str, str]:

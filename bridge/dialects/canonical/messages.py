@@ -202,11 +202,13 @@ MarketMessage = QuoteMessage | TradeMessage | SnapshotMessage | DeltaMessage | B
 
 
 class FeedStatusMessage(Said, frozen=True, kw_only=True, tag="feed_status"):
-    """How a feed of the other bridge is; of `instrument` only, if that is there."""
+    """How a feed of the other bridge is; of `instrument` only, or of `topic` only, if that is there."""
 
     status: str
     instrument: str | None = None
+    topic: str | None = None
     reason: str | None = None
+    via: tuple[str, ...] = ()
 
 
 class GapMessage(Said, frozen=True, kw_only=True, tag="gap"):
@@ -253,6 +255,7 @@ class OkMessage(Said, frozen=True, kw_only=True, tag="ok"):
     op: str
     topics: tuple[str, ...] = ()
     ref: str | None = None
+    via: tuple[str, ...] = ()
 
 
 AboutStream = (

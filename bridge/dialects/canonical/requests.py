@@ -183,6 +183,11 @@ def question_request(
     return HttpRequest(url=url, headers=_bearer(credential))
 
 
+def check_request(site: Site, credential: Credential | None, url: str | None) -> HttpRequest:
+    """Ask another bridge for its instruments, which everybody may who gets in."""
+    return HttpRequest(url=url or f"{site.rest_url or site.url}/v1/instruments", headers=_bearer(credential))
+
+
 def read_state(request: Request) -> StateQuestion:
     """Read a client's `/v1/instruments/{id}/quote|book|trades|bars`.
 

@@ -11,8 +11,8 @@
 | `conversation.py` | `Conversation`: the server's side of its protocol | downstream |
 
 `profile` has the vocabulary common to both halves, `client` the half in which we are the party's client, `question` what
-it is asked once, `site` where it lives, `server` the half in which we answer as if we were the party, `manner` what an
-operator may say of that.
+it is asked once, `site` where it lives, `server` the half in which we answer as if we were the party, `encoder` what of it all
+clients share, `manner` what an operator may say of that.
 """
 
 from bridge.dialects.contract.client import (
@@ -34,6 +34,7 @@ from bridge.dialects.contract.client import (
     VendorError,
 )
 from bridge.dialects.contract.dialect import Dialect
+from bridge.dialects.contract.encoder import Encoder, EncoderOptions, Message
 from bridge.dialects.contract.manner import Manner
 from bridge.dialects.contract.profile import (
     ClientLimits,
@@ -48,12 +49,9 @@ from bridge.dialects.contract.question import Answer, Outcome, Question, Questio
 from bridge.dialects.contract.server import (
     Action,
     Conversation,
-    Encoder,
-    EncoderOptions,
     Endpoint,
     EndpointKind,
     HttpAnswer,
-    Message,
     Mint,
     Refusal,
     Renew,

@@ -93,12 +93,16 @@ class Health(msgspec.Struct, frozen=True):
         reason: one sentence; None when all is well.
         topics: those known to come from the feed that changed.
         sound: whether that feed is live; if not, nothing that was said of those topics stands any more.
+        instrument: set when only this one is meant, whose topics these are; `status` is not the whole feed's then.
+        topic: set as well when only this topic of it is meant.
     """
 
     status: FeedHealth
     reason: str | None
     topics: tuple[Topic, ...]
     sound: bool
+    instrument: InstrumentId | None = None
+    topic: Topic | None = None
 
 
 class CredentialEnding(msgspec.Struct, frozen=True):

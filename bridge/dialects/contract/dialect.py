@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bridge.dialects.contract.client import Asked, Decoder, HttpRequest, Requests, Signal
+from bridge.dialects.contract.encoder import Encoder, EncoderOptions
 from bridge.dialects.contract.manner import Manner
 from bridge.dialects.contract.profile import Lane, Profile, Spelling, SymbolTable, Transport
 from bridge.dialects.contract.question import Question
 from bridge.dialects.contract.server import (
     Conversation,
-    Encoder,
-    EncoderOptions,
     Endpoint,
     HttpAnswer,
     Mint,
@@ -81,6 +80,16 @@ class Dialect(Protocol):
 
         Raises:
             VendorProtocolError: the body is malformed.
+        """
+        ...
+
+    def check(self, site: Site, credential: Credential | None, url: str | None) -> HttpRequest:
+        """The request whose status shows whether the vendor takes a token: 2xx or 404 to its users, 401 or 403 to all others.
+
+        Args:
+            site: where the vendor lives.
+            credential: the token in question; None = as a guest.
+            url: what to ask instead of what the vendor's documents offer; None = that.
         """
         ...
 

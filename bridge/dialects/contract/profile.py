@@ -76,7 +76,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         transports: what it can speak toward us, by transport.
         limits: what it grants its clients.
-        heartbeat_seconds: how often its streams send a sign of life, by transport.
+        heartbeat_seconds: how often its streams send a sign of life, by transport; one that is not named has no habit of its own.
         replaces_books: transports on which a book is always sent whole (so an encoder gets `BookSnapshot`s only).
         partial_quotes: whether a quote message carries only the changed fields.
         declares_gaps: whether it has a word for a hole; a client of one that has none is sent away rather than skipped ahead.
@@ -85,7 +85,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     transports: Mapping[Transport, TransportProfile]
     limits: ClientLimits
-    heartbeat_seconds: Mapping[Transport, float]
+    heartbeat_seconds: Mapping[Transport, float] = msgspec.field(default_factory=dict)
     replaces_books: frozenset[Transport] = frozenset()
     partial_quotes: bool = False
     declares_gaps: bool = False

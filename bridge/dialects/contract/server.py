@@ -10,7 +10,8 @@ from typing import Protocol
 
 import msgspec
 
-from bridge.model import Bar, Code, Goaway, LogEvent, Problem, Stream, Topic, UnixNanos
+from bridge.dialects.contract.encoder import Message
+from bridge.model import Bar, Code, Goaway, InstrumentId, LogEvent, Problem, Stream, Topic, UnixNanos
 
 
 class EndpointKind(enum.StrEnum):
@@ -95,13 +96,15 @@ class Subscribe(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         topics: canonical, as the client means them; `all:` not yet expanded, scopes not yet filled in.
         after: the cursor to resume from, as text; only in a connection's first; None = fresh.
-        ref: the client's reference, echoed in the answer.
-        answer: whatever the conversation wants back when it spells the outcome.
+        ref: the client's reference, echoed in the answer; `answer`: what the conversation wants back when it spells that.
         conflate: whether state that piles up is to be conflated; None = as before, at first not.
         max_rate: events per second of each topic of state, within the bounds of `Wishes`; 0 = no limit; None = as before.
         orders: also the orders of the accounts that the caller holds, for parties that send them unasked: never refused (who
             holds none gets none), counted as nothing. `topics` may then be empty.
-        history: how many bars of the past the answer tells; 0 = none. `past`: these, oldest first, filled in for `subscribed`.
+        orders_of: of an event stream: the only instruments whose orders are told; None = all.
+        anew: whether a topic that is held already begins anew, with its state.
+        history: how many bars of the past are to be told before the first of now; 0 = none.
+        via: the ids of the bridges that the events come by, ours first; filled in for `subscribed`.
     """
 
     topics: tuple[Topic, ...]
@@ -111,8 +114,10 @@ class Subscribe(msgspec.Struct, frozen=True, kw_only=True):
     conflate: bool | None = None
     max_rate: float | None = None
     orders: bool = False
+    orders_of: frozenset[InstrumentId] | None = None
+    anew: bool = False
     history: int = 0
-    past: tuple[Bar, ...] = ()
+    via: tuple[str, ...] = ()
 
 
 class Unsubscribe(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,53 +147,6 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Action = Subscribe | Unsubscribe | Renew | Reply
-
-
-class Message(msgspec.Struct, frozen=True):
-    """What goes out, before a transport frames it.
-
-    Attributes:
-        data: UTF-8 JSON without line breaks; empty together with a `comment`.
-        event: the SSE event name; "" = none.
-        id: the SSE id; "" = none.
-        comment: an SSE comment instead of an event; WebSocket leaves it out.
-    """
-
-    data: bytes
-    event: str = ""
-    id: str = ""
-    comment: str = ""
-
-
-class EncoderOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What may differ between clients of one dialect and transport; each set of options has bytes of its own.
-
-    Attributes:
-        extra: whether a quote carries the vendor's other fields.
-    """
-
-    extra: bool = False
-
-
-class Encoder(Protocol):
-    """Our events → the party's messages. Stateless: the bytes depend on nothing but the arguments.
-
-    Made by `Dialect.encoder(transport, symbols, options)`.
-    """
-
-    def encode(self, event: LogEvent, cursor: str, *, whole: bool) -> Sequence[Message]:
-        """Spell an event.
-
-        Args:
-            event: any of the log but `Covered`, `Uncovered` and `TopicRefused`. Where the profile says that books are replaced on
-                this transport, a `BookSnapshot` stands in for each `BookDelta`.
-            cursor: the event's cursor, already spelled.
-            whole: say a quote's whole state (at the join, after conflation) instead of what changed.
-
-        Raises:
-            Unspeakable: the dialect has no word for it; counted and left out.
-        """
-        ...
 
 
 class StateQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -246,8 +204,8 @@ class Conversation(Protocol):
         """
         ...
 
-    def receive(self, text: str | bytes) -> Sequence[Action]:
-        """Read a WebSocket message.
+    def receive(self, text: str | bytes, now: UnixNanos) -> Sequence[Action]:
+        """Read a WebSocket message; `now` is our wall time, for a `Reply`.
 
         Raises:
             Refusal: the message is wrong; it becomes a `problem`, the connection lives on.
@@ -263,13 +221,24 @@ class Conversation(Protocol):
         ...
 
     def subscribed(self, action: Subscribe, topics: Sequence[Topic], cursor: str, now: UnixNanos) -> Sequence[Message]:
-        """The answer to a WebSocket subscribe that was accepted.
+        """The answer to a WebSocket subscribe that was accepted; `history` follows it.
 
         Args:
             action: as it was carried out: its wishes are those in force now, None where none is and none was asked for.
             topics: what is served.
             cursor: where the stream stands.
             now: our wall time.
+        """
+        ...
+
+    def history(self, action: Subscribe, past: Sequence[Bar], now: UnixNanos) -> Sequence[Message]:
+        """The bars of the past that a subscribe asked for, oldest first; empty once that subscription is no more."""
+        ...
+
+    def wordings(self) -> Mapping[Topic, Sequence[str]]:
+        """The topics that are not told in the ordinary words alone, each with every wording it is told in (`EncoderOptions`).
+
+        Asked after each subscribe and unsubscribe; empty where a party has one word for each thing.
         """
         ...
 

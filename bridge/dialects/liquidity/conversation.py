@@ -5,12 +5,13 @@ its `error` message tells a refusal and the last word. Order events need no subs
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from bridge.dialects.contract import (
     Action,
+    Manner,
     Message,
     Refusal,
     Renew,
@@ -22,7 +23,7 @@ from bridge.dialects.contract import (
     Unsubscribe,
 )
 from bridge.dialects.liquidity.requests import CHANNELS, ClientFields, read_channel, read_client_message, read_query
-from bridge.model import Code, Goaway, InstrumentId, Problem, Stream, Topic, TopicKind, UnixNanos
+from bridge.model import SECONDS, Bar, Code, Goaway, InstrumentId, Problem, Stream, Topic, TopicKind, UnixNanos
 
 CLIENT_ID_LENGTH = 40
 """Characters of the greeting's `clientId` (VENDORS §2.4)."""
@@ -49,8 +50,11 @@ ERROR_CODES = {
 }
 """Our code → the `code` of the WebSocket's error. SUBSCRIPTION_FAILED is printed, the rest assumed (VENDORS §2.5, §2.7)."""
 
-HEARTBEAT = Message(b"", comment="heartbeat")
-"""An SSE comment; the vendor documents none, a quiet connection of the base protocol is cut after 5 minutes."""
+DOCUMENTED = Manner()
+"""As the page has it, and orders of all assets (VENDORS §2.3)."""
+
+HEARTBEAT = Message(b"")
+"""An SSE comment without a word (VENDORS §2.3); the vendor documents none, the base protocol cuts what is quiet for 5 minutes."""
 
 
 class LiquidityConversation:
@@ -59,10 +63,12 @@ class LiquidityConversation:
     Args:
         transport: SSE or WebSocket.
         symbols: this bridge's spellings for the vendor.
+        manner: how the operator has it.
     """
 
-    def __init__(self, transport: Transport, symbols: SymbolTable) -> None:
+    def __init__(self, transport: Transport, symbols: SymbolTable, manner: Manner = DOCUMENTED) -> None:
         self._transport = transport
+        self._by_asset = manner.orders_by_asset
         self._symbols = symbols
         self._books: dict[InstrumentId, Topic] = {}
 
@@ -70,9 +76,13 @@ class LiquidityConversation:
         """Read the SSE query; without `subscribe` the stream carries the caller's orders alone. A WebSocket begins empty."""
         if self._transport is Transport.WEBSOCKET:
             return ()
-        return (Subscribe(topics=read_query(request.query.get("subscribe", ()), self._symbols), orders=True),)
+        topics = read_query(request.query.get("subscribe", ()), self._symbols)
+        if not self._by_asset:
+            return (Subscribe(topics=topics, orders=True),)
+        assets = frozenset(topic.instrument for topic in topics if topic.instrument is not None)
+        return (Subscribe(topics=topics, orders=bool(assets), orders_of=assets),)
 
-    def receive(self, text: str | bytes) -> Sequence[Action]:
+    def receive(self, text: str | bytes, now: UnixNanos) -> Sequence[Action]:
         """Read a WebSocket message. A book that is held already is dropped first: the client wants it anew, or another cut."""
         message = read_client_message(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text)
         fields: ClientFields = message if message.data is None else message.data
@@ -86,7 +96,8 @@ class LiquidityConversation:
                 topic = read_channel(fields, self._symbols)
                 return (Unsubscribe(topics=(self._held(topic) or topic,)),)
             case "ping":
-                return (Reply(messages=(Message(b'{"type":"pong"}'),)),)
+                pong = {"type": "pong", "timestamp": now // SECONDS}
+                return (Reply(messages=(Message(msgspec.json.encode(pong)),)),)
             case _:
                 raise Refusal(Code.BAD_REQUEST, f"type is subscribe, unsubscribe or ping, not {message.type[:40]!r}")
 
@@ -119,6 +130,14 @@ class LiquidityConversation:
                 self._books[topic.instrument] = topic
         return ()
 
+    def history(self, action: Subscribe, past: Sequence[Bar], now: UnixNanos) -> Sequence[Message]:
+        """Return nothing: the vendor has no bars."""
+        return ()
+
+    def wordings(self) -> Mapping[Topic, Sequence[str]]:
+        """Return nothing: there is one word for each thing."""
+        return {}
+
     def unsubscribed(
         self,
         action: Unsubscribe,
@@ -146,7 +165,7 @@ class LiquidityConversation:
         """Return the WebSocket's error; SSE has none."""
         if self._transport is not Transport.WEBSOCKET:
             return ()
-        return (_error(problem.code, problem.message, self._subject(problem.topic)),)
+        return (_error(problem.code, problem.message, self._subject(problem.topic, problem.ref)),)
 
     def expiring(self, expires: UnixNanos, cursor: str, now: UnixNanos) -> Sequence[Message]:
         """Return nothing: the vendor gives no warning."""
@@ -162,14 +181,14 @@ class LiquidityConversation:
         """Return a comment on SSE; on the WebSocket the protocol's own pings do."""
         return (HEARTBEAT,) if self._transport is Transport.SSE else ()
 
-    def _subject(self, topic: str | None) -> dict[str, str]:
-        """Spell what an error is about, in the vendor's words."""
+    def _subject(self, topic: str | None, said: str | None) -> dict[str, str]:
+        """Spell what an error is about, in the vendor's words, or in the client's own where they mean nothing."""
         head, _, instrument = (topic or "").partition(":")
         channels = {kind.value: channel for kind, channel in CHANNELS.items()}
         channel = channels.get(head.partition(".")[0])
         if channel is None:
             return {}
-        symbol = self._symbols.vendor_symbol(InstrumentId(instrument), self._transport)
+        symbol = said or self._symbols.vendor_symbol(InstrumentId(instrument), self._transport)
         return {"channel": channel, "symbol": symbol or instrument}
 
 

@@ -33,7 +33,7 @@ from bridge.dialects.contract import (
     Transport,
     TransportProfile,
 )
-from bridge.dialects.liquidity.conversation import LiquidityConversation
+from bridge.dialects.liquidity.conversation import DOCUMENTED, LiquidityConversation
 from bridge.dialects.liquidity.decode import LiquidityDecoder, read_answer
 from bridge.dialects.liquidity.encode import LiquidityEncoder
 from bridge.dialects.liquidity.requests import (
@@ -42,6 +42,7 @@ from bridge.dialects.liquidity.requests import (
     REALTIME_PATH,
     WEBSOCKET_PATH,
     LiquidityRequests,
+    check_request,
     rest_request,
 )
 from bridge.dialects.liquidity.symbols import LiquiditySpelling
@@ -114,19 +115,17 @@ STATUSES = {
 """The `status` inside the base protocol's error body; the contract's table, which this vendor does not differ from."""
 
 
-DOCUMENTED = Manner()
-"""As the page has it."""
-
-
 class LiquidityDialect:
     """Liquidity.io's market data, both ways; see `contract.Dialect` for each member."""
 
     name = "liquidity"
     profile = PROFILE
     spelling = LiquiditySpelling()
-    manners = frozenset({"realtime_path"})  # the base protocol moved it to /v1/realtime (VENDORS §2.4)
+    manners = frozenset({"realtime_path", "orders_by_asset"})
+    """The base protocol moved the path to /v1/realtime (VENDORS §2.4); whether orders are filtered is not said (§2.3)."""
 
     def __init__(self, manner: Manner = DOCUMENTED) -> None:
+        self._manner = manner
         stream = msgspec.structs.replace(ENDPOINTS[0], path=manner.realtime_path or REALTIME_PATH)
         self.endpoints = (stream, *ENDPOINTS[1:])
 
@@ -170,8 +169,12 @@ class LiquidityDialect:
         """
         raise VendorProtocolError("Liquidity mints no tokens for an API key", body)
 
+    def check(self, site: Site, credential: Credential | None, url: str | None) -> HttpRequest:
+        """Return a question for an order that cannot be: the only endpoint documented as needing a user."""
+        return check_request(site, credential, url)
+
     def mannered(self, manner: Manner) -> "LiquidityDialect":
-        """Return the dialect with its event stream where the operator has it."""
+        """Return the dialect with its event stream where, and orders as, the operator has them."""
         return LiquidityDialect(manner)
 
     def encoder(self, transport: Transport, symbols: SymbolTable, options: EncoderOptions) -> LiquidityEncoder:
@@ -180,7 +183,7 @@ class LiquidityDialect:
 
     def conversation(self, transport: Transport, symbols: SymbolTable) -> LiquidityConversation:
         """Return the server's side of one connection."""
-        return LiquidityConversation(transport, symbols)
+        return LiquidityConversation(transport, symbols, self._manner)
 
     def state_question(self, request: Request, symbols: SymbolTable) -> StateQuestion:
         """Return whose state a REST request wants."""

@@ -32,6 +32,9 @@ WEBSOCKET_PATH = "/ws"
 DEFAULT_DEPTH = 20
 """Levels a side of an `orderbook` without a depth: assumed, the page's example (VENDORS §2.5)."""
 
+NO_ORDER = "ord_00000000000000000000"
+"""Spelled like an order's id (`ord_…` [doc]), and nobody's."""
+
 SSE_KINDS = (TopicKind.QUOTE, TopicKind.BOOK, TopicKind.TRADE)
 """What `subscribe=` takes, beside `all`."""
 
@@ -133,11 +136,18 @@ def rest_request(
         path = None
     if path is None:
         return None
+    return HttpRequest(url=(site.rest_url or site.url) + path, headers=_rest_headers(site, credential))
+
+
+def _rest_headers(site: Site, credential: Credential | None) -> tuple[tuple[str, str], ...]:
     tenant = () if site.tenant_token is None else (("tenant-authorization", site.tenant_token),)
-    return HttpRequest(
-        url=(site.rest_url or site.url) + path,
-        headers=(("Accept", "application/json"), *_bearer(credential), *tenant),
-    )
+    return (("Accept", "application/json"), *_bearer(credential), *tenant)
+
+
+def check_request(site: Site, credential: Credential | None, url: str | None) -> HttpRequest:
+    """Ask for an order that cannot be: who may ask for orders is told that there is none, everybody else is refused."""
+    url = url or f"{site.rest_url or site.url}/v1/orders/{NO_ORDER}"
+    return HttpRequest(url=url, headers=_rest_headers(site, credential))
 
 
 class ClientFields(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,7 +184,7 @@ def read_channel(fields: ClientFields, symbols: SymbolTable) -> Topic:
     """Read which topic a client means; a book has the depth it asks for, and none when that is 0 or beyond our largest cut.
 
     Raises:
-        Refusal: `bad_request`, or `unknown_instrument` with the topic as it was meant.
+        Refusal: `bad_request`, or `unknown_instrument` with the topic as it was meant; `ref` is the symbol as it was said.
     """
     kind = KINDS.get(fields.channel or "")
     if kind is None:
@@ -186,8 +196,8 @@ def read_channel(fields: ClientFields, symbols: SymbolTable) -> Topic:
         raise Refusal(Code.BAD_REQUEST, "depth is a number of levels; 0 means all")
     instrument = symbols.instrument(fields.symbol, Transport.WEBSOCKET)
     if instrument is None:
-        topic = f"{kind.value}:{fields.symbol[:64]}"
-        raise Refusal(Code.UNKNOWN_INSTRUMENT, "there is no such symbol", topic=topic)
+        symbol = fields.symbol[:64]
+        raise Refusal(Code.UNKNOWN_INSTRUMENT, "there is no such symbol", topic=f"{kind.value}:{symbol}", ref=symbol)
     cut = kind is TopicKind.BOOK and 0 < depth <= MAX_DEPTH
     return Topic(kind, instrument, depth=depth if cut else None)
 

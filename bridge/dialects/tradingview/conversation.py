@@ -6,7 +6,7 @@ The vendor's own limits (ten symbols, ten subscriptions) are held here, because 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -23,7 +23,7 @@ from bridge.dialects.contract import (
     Transport,
     Unsubscribe,
 )
-from bridge.dialects.tradingview.encode import DOCUMENTED, Voice
+from bridge.dialects.tradingview.encode import DOCUMENTED, FAST, ORDINARY, Voice
 from bridge.dialects.tradingview.messages import ClientMessage
 from bridge.dialects.tradingview.requests import (
     BARS_PER_QUESTION,
@@ -31,11 +31,11 @@ from bridge.dialects.tradingview.requests import (
     SYMBOLS_PER_GROUP,
     read_client,
     read_stream_query,
-    read_timeframe,
 )
-from bridge.dialects.tradingview.symbols import TIMEFRAMES, from_client
+from bridge.dialects.tradingview.symbols import TIMEFRAMES, from_client, read_timeframe, require_plain
 from bridge.model import (
     MILLISECONDS,
+    Bar,
     Code,
     Goaway,
     InstrumentId,
@@ -54,8 +54,12 @@ HEARTBEAT = Message(b"", comment="heartbeat")
 """As the vendor's server comments (VENDORS §1.3)."""
 
 QUOTES = "quote"
+FAST_QUOTES = "quote_fast"
 CANDLES = "price"
-"""The types of a subscription, in `status`; the words are those of the SSE query."""
+"""The types of a subscription, in `status`; the words are those of the SSE query and of the actions."""
+
+WORDINGS = {QUOTES: ORDINARY, FAST_QUOTES: FAST}
+"""How the quotes of a subscription are told, by its type."""
 
 LEAVES = frozenset({Code.UNKNOWN_INSTRUMENT, Code.UNSUPPORTED_TOPIC, Code.FORBIDDEN})
 """Problems with which a topic leaves the stream."""
@@ -65,7 +69,7 @@ class Held(msgspec.Struct, frozen=True):
     """One subscription of a WebSocket client.
 
     Attributes:
-        type: `quote` or `price`.
+        type: `quote`, `quote_fast` or `price`.
         topics: what it holds.
     """
 
@@ -100,29 +104,33 @@ class TradingViewConversation:
         symbols, interval = read_stream_query(request.query)
         return (Subscribe(topics=tuple(self._topic(symbol, interval) for symbol in symbols)),)
 
-    def receive(self, text: str | bytes) -> Sequence[Action]:
+    def receive(self, text: str | bytes, now: UnixNanos) -> Sequence[Action]:
         """Read a WebSocket message; what is wrong with it is told under its own id."""
         message = read_client(text)
         try:
-            return self._act(message)
+            return self._act(message, now)
         except Refusal as refusal:
             refusal.ref = refusal.ref or message.id
             raise
 
-    def _act(self, message: ClientMessage) -> Sequence[Action]:
+    def _act(self, message: ClientMessage, now: UnixNanos) -> Sequence[Action]:
         match message.action:
             case "subscribe":
+                require_plain(message.type)
                 topic = self._topic(message.symbol, read_timeframe(message.timeframe))
                 history = min(max(0, message.range or 0), BARS_PER_QUESTION)
                 return self._subscribe(message.id, CANDLES, (topic,), history)
             case "subscribe_quote" | "subscribe_quote_fast":
-                return self._subscribe(message.id, QUOTES, self._quotes(message.symbols or message.symbol))
-            case "unsubscribe" | "unsubscribe_quote":
-                return self._unsubscribe(message.id, CANDLES if message.action == "unsubscribe" else QUOTES)
+                type_ = QUOTES if message.action == "subscribe_quote" else FAST_QUOTES
+                return self._subscribe(message.id, type_, self._quotes(message.symbols or message.symbol))
+            case "unsubscribe":
+                return self._unsubscribe(message.id, {CANDLES})
+            case "unsubscribe_quote":
+                return self._unsubscribe(message.id, {QUOTES, FAST_QUOTES})
             case "ping":
-                return (Reply(messages=(self._voice.say("pong", None),)),)
+                return (Reply(messages=(self._voice.say("pong", now),)),)
             case "status":
-                return (Reply(messages=(self._status(),)),)
+                return (Reply(messages=(self._status(now),)),)
             case _:
                 raise Refusal(Code.BAD_REQUEST, f"there is no action {message.action[:40]!r}")
 
@@ -136,11 +144,12 @@ class TradingViewConversation:
         if held is None and len(self._held) >= SUBSCRIPTIONS_PER_CONNECTION:
             message = f"Maximum {SUBSCRIPTIONS_PER_CONNECTION} subscriptions per connection"
             raise Refusal(Code.TOO_MANY_SUBSCRIPTIONS, message)
-        return (Subscribe(topics=topics, ref=id_, answer=wanted, history=history),)
+        # A second subscription of a quote begins with the whole of it, as the first did: else it would only hear of changes.
+        return (Subscribe(topics=topics, ref=id_, answer=wanted, history=history, anew=type_ != CANDLES),)
 
-    def _unsubscribe(self, id_: str | None, type_: str) -> Sequence[Action]:
-        """Drop one subscription, or all of a type; a topic that another subscription holds stays."""
-        gone = {held.id: held for held in self._held.values() if held.type == type_ and id_ in (None, held.id)}
+    def _unsubscribe(self, id_: str | None, types: Collection[str]) -> Sequence[Action]:
+        """Drop one subscription, or all of some types; a topic that another subscription holds stays."""
+        gone = {held.id: held for held in self._held.values() if held.type in types and id_ in (None, held.id)}
         if id_ is not None and not gone:
             raise Refusal(Code.BAD_REQUEST, "there is no subscription with this id")
         kept = {topic for held in self._held.values() if held.id not in gone for topic in held.topics}
@@ -166,12 +175,12 @@ class TradingViewConversation:
             return Topic(TopicKind.QUOTE, instrument)
         return Topic(TopicKind.BAR, instrument, interval=interval)
 
-    def _status(self) -> Message:
+    def _status(self, now: UnixNanos) -> Message:
         listed = [
             {"id": held.id, "type": held.type, "symbols": [self._symbol(topic) for topic in held.topics]}
             for held in self._held.values()
         ]
-        return self._voice.say("status", None, subscriptions=listed)
+        return self._voice.say("status", now, subscriptions=listed)
 
     def _symbol(self, topic: Topic) -> str:
         instrument = topic.instrument
@@ -199,19 +208,32 @@ class TradingViewConversation:
         cursor: str,
         now: UnixNanos,
     ) -> Sequence[Message]:
-        """Return `subscribed`, and `history` if a range was asked for, or `quote_subscribed`; with the id to unsubscribe by."""
+        """Return `subscribed` or `quote_subscribed`, with the id to unsubscribe by."""
         held = action.answer
         if not isinstance(held, Held):
             return ()
         self._held[held.id] = held
         symbols = [self._symbol(topic) for topic in held.topics]
-        if held.type == QUOTES:
+        if held.type != CANDLES:
             return (self._voice.say("quote_subscribed", now, id=held.id, symbols=symbols),)
         timeframe = TIMEFRAMES[held.topics[0].interval or Interval.M5]
-        subscribed = self._voice.say("subscribed", now, id=held.id, symbol=symbols[0], timeframe=timeframe)
-        if not action.history:
-            return (subscribed,)
-        return (subscribed, self._voice.history(held.id, symbols[0], action.past, now))
+        return (self._voice.say("subscribed", now, id=held.id, symbol=symbols[0], timeframe=timeframe),)
+
+    def history(self, action: Subscribe, past: Sequence[Bar], now: UnixNanos) -> Sequence[Message]:
+        """Return `history`, unless the subscription was dropped before its past was known."""
+        held = action.answer
+        if not isinstance(held, Held) or self._held.get(held.id) is not held:
+            return ()
+        return (self._voice.history(held.id, self._symbol(held.topics[0]), past, now),)
+
+    def wordings(self) -> Mapping[Topic, Sequence[str]]:
+        """Return the quotes that a fast subscription has."""
+        told: dict[Topic, dict[str, None]] = {}
+        for held in self._held.values():
+            if held.type in WORDINGS:
+                for topic in held.topics:
+                    told.setdefault(topic, {})[WORDINGS[held.type]] = None
+        return {topic: tuple(words) for topic, words in told.items() if FAST in words}
 
     def unsubscribed(
         self,

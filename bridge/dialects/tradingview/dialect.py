@@ -45,6 +45,7 @@ from bridge.dialects.tradingview.messages import moment
 from bridge.dialects.tradingview.requests import (
     SUBSCRIPTIONS_PER_CONNECTION,
     SYMBOLS_PER_GROUP,
+    check_request,
     mint_request,
     question_request,
     session_requests,
@@ -157,13 +158,17 @@ class TradingViewDialect:
         """Read the answer to it; the error's text never holds the body, which holds the token."""
         return _minted(body)
 
+    def check(self, site: Site, credential: Credential | None, url: str | None) -> HttpRequest:
+        """Return an event stream of one symbol: REST takes keys only, so a stream is all that a token opens."""
+        return check_request(site, credential, url)
+
     def mannered(self, manner: Manner) -> "TradingViewDialect":
         """Return the dialect with the operator's names and times."""
         return TradingViewDialect(manner)
 
     def encoder(self, transport: Transport, symbols: SymbolTable, options: EncoderOptions) -> TradingViewEncoder:
         """Return what spells events; a quote's other fields are this vendor's own, so they always go along."""
-        return TradingViewEncoder(transport, symbols, self._manner)
+        return TradingViewEncoder(transport, symbols, self._manner, options.wording)
 
     def conversation(self, transport: Transport, symbols: SymbolTable) -> TradingViewConversation:
         """Return the server's side of one connection."""

@@ -87,6 +87,12 @@ DOCUMENTED = Manner()
 UNITS: Mapping[str, int] = MappingProxyType({"s": SECONDS, "ms": MILLISECONDS})
 """The units of `timestamp`."""
 
+ORDINARY = ""
+FAST = "fast"
+"""The wordings of a quote on a WebSocket: to a fast subscription its messages have a type of their own (VENDORS §1.4)."""
+
+QUOTE_TYPES: Mapping[str, str] = MappingProxyType({ORDINARY: "quote_update", FAST: "quote_fast_update"})
+
 NEVER_NAMED = "error"
 """The type whose name would call EventSource's own handler."""
 
@@ -134,12 +140,16 @@ class TradingViewEncoder:
         transport: which of the vendor's transports.
         symbols: this bridge's spellings for the vendor.
         manner: how the operator has it.
+        wording: of quotes.
     """
 
-    def __init__(self, transport: Transport, symbols: SymbolTable, manner: Manner = DOCUMENTED) -> None:
+    def __init__(
+        self, transport: Transport, symbols: SymbolTable, manner: Manner = DOCUMENTED, wording: str = ORDINARY
+    ) -> None:
         self._transport = transport
         self._symbols = symbols
         self._voice = Voice(transport, manner)
+        self._quote_type = QUOTE_TYPES[wording]
 
     def encode(self, event: LogEvent, cursor: str, *, whole: bool) -> Sequence[Message]:
         """Spell an event; see `contract.Encoder`."""
@@ -163,7 +173,7 @@ class TradingViewEncoder:
         if self._transport is Transport.POLLING:
             told = {"success": True, "data": {"symbol": symbol, "data": fields}, "msg": "Success"}
             return Message(msgspec.json.encode(told))
-        return self._voice.say("quote_update", quote.ts_event, cursor, symbol=symbol, data=fields)
+        return self._voice.say(self._quote_type, quote.ts_event, cursor, symbol=symbol, data=fields)
 
     def _bar(self, bar: Bar, cursor: str) -> Message:
         """A candle; on a WebSocket its subscription's id tells the interval, and is the one that our own client half uses."""

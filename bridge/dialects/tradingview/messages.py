@@ -240,6 +240,7 @@ class ClientMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         symbols: of `subscribe_quote`, at most 10.
         timeframe: of `subscribe`.
         range: of `subscribe`: how many candles of the past.
+        type: of `subscribe`: the kind of chart.
         fields: of `subscribe_quote`: `all` or names.
     """
 
@@ -249,4 +250,5 @@ class ClientMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     symbols: tuple[str, ...] | str | None = None
     timeframe: str | int | None = None
     range: int | None = None
+    type: str | None = None
     fields: tuple[str, ...] | str | None = None

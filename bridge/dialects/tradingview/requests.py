@@ -26,7 +26,7 @@ from bridge.dialects.contract import (
     Transport,
 )
 from bridge.dialects.tradingview.messages import ClientMessage
-from bridge.dialects.tradingview.symbols import DEFAULT_TIMEFRAME, INTERVALS, TIMEFRAMES, bar_id
+from bridge.dialects.tradingview.symbols import TIMEFRAMES, bar_id, read_timeframe
 from bridge.model import Code, Interval, Topic, TopicKind
 
 STREAM_HOST = "https://ws.tradingviewapi.com"
@@ -79,6 +79,12 @@ def _key_headers(site: Site) -> tuple[tuple[str, str], ...]:
     if site.token_auth == "bearer":  # noqa: S105 - a place, not a secret
         return (("Authorization", f"Bearer {key}"), ("Content-Type", "application/json"))
     return (("X-RapidAPI-Key", key), ("X-RapidAPI-Host", RAPIDAPI_HOST), ("Content-Type", "application/json"))
+
+
+def check_request(site: Site, credential: Credential | None, url: str | None) -> HttpRequest:
+    """Open a stream of the page's own example [doc]; its status alone counts, so whoever asks closes it at once."""
+    base = url or f"{site.url}{site.realtime_path or '/sse/stream'}"
+    return HttpRequest(url=_and_query(_with_token(base, credential), "symbols=NASDAQ:AAPL&type=quote"))
 
 
 def session_requests(asked: Asked, site: Site) -> Requests:
@@ -279,15 +285,3 @@ def read_stream_query(query: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ..
         raise Refusal(Code.BAD_REQUEST, f"type is quote or price, not {kind[:20]!r}")
     timeframe = (*query.get("timeframe", ()), None)[0]
     return symbols, read_timeframe(timeframe) if kind == "price" else None
-
-
-def read_timeframe(word: str | int | None) -> Interval:
-    """Read a timeframe; None or "" is the page's default.
-
-    Raises:
-        Refusal: `bad_request`: not one of the page's list.
-    """
-    interval = INTERVALS.get(str(word or DEFAULT_TIMEFRAME))
-    if interval is None:
-        raise Refusal(Code.BAD_REQUEST, f"timeframe is one of {', '.join(INTERVALS)}, not {str(word)[:20]!r}")
-    return interval

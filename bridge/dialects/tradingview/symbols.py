@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bridge.dialects.contract import SymbolTable, Transport
-from bridge.model import InstrumentId, Interval, TopicKind
+from bridge.dialects.contract import Refusal, SymbolTable, Transport
+from bridge.model import Code, InstrumentId, Interval, TopicKind
 
 _SYMBOL = re.compile(r"[A-Za-z0-9_.]+:[A-Za-z0-9.\-_:^=!&@$/]+", re.ASCII)
 _LONGEST = 64
@@ -32,6 +32,9 @@ TIMEFRAMES: Mapping[Interval, str] = MappingProxyType(
 INTERVALS: Mapping[str, Interval] = MappingProxyType({word: interval for interval, word in TIMEFRAMES.items()})
 DEFAULT_TIMEFRAME = "5"
 """[doc]"""
+
+PLAIN_CHARTS = (None, "", "Japanese")
+"""A chart of candles as they were, by the vendor's word for it or without one (VENDORS §1.5); others compute their own."""
 
 
 class TradingViewSpelling:
@@ -74,3 +77,25 @@ def read_bar_id(text: str) -> tuple[Interval, str] | None:
     if kind != TopicKind.BAR or interval not in TIMEFRAMES or not symbol:
         return None
     return Interval(interval), symbol
+
+
+def read_timeframe(word: str | int | None) -> Interval:
+    """Read a timeframe; None or "" is the page's default.
+
+    Raises:
+        Refusal: `bad_request`: not one of the page's list.
+    """
+    interval = INTERVALS.get(str(word or DEFAULT_TIMEFRAME))
+    if interval is None:
+        raise Refusal(Code.BAD_REQUEST, f"timeframe is one of {', '.join(INTERVALS)}, not {str(word)[:20]!r}")
+    return interval
+
+
+def require_plain(chart: str | None) -> None:
+    """Refuse a chart whose candles are no prices that were paid: nobody sent those, and plain ones in their place would be a lie.
+
+    Raises:
+        Refusal: `bad_request`.
+    """
+    if chart not in PLAIN_CHARTS:
+        raise Refusal(Code.BAD_REQUEST, f"there are no {chart[:20]} candles here; leave type out for plain ones")

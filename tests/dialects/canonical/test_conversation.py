@@ -95,11 +95,11 @@ def test_a_stream_request_may_wish_to_be_slowed():
 
 def test_a_later_subscribe_may_be_nothing_but_a_wish():
     talk = conversation()
-    (first,) = talk.receive('{"op":"subscribe","topics":["quote:A"],"conflate":true,"max_rate":3}')
+    (first,) = talk.receive('{"op":"subscribe","topics":["quote:A"],"conflate":true,"max_rate":3}', NOW)
     assert (first.conflate, first.max_rate) == (True, 3)
     answer = said(talk.subscribed(first, first.topics, "e-1", NOW))
     assert (answer["conflate"], answer["max_rate"]) == (True, 3)
-    (wish,) = talk.receive('{"op":"subscribe","conflate":false}')
+    (wish,) = talk.receive('{"op":"subscribe","conflate":false}', NOW)
     assert (wish.topics, wish.conflate, wish.max_rate) == ((), False, None)
     assert said(talk.subscribed(wish, (), "e-1", NOW)) == {
         "type": "ok",
@@ -108,14 +108,14 @@ def test_a_later_subscribe_may_be_nothing_but_a_wish():
         "cursor": "e-1",
         "conflate": False,
     }
-    assert refused(lambda: talk.receive('{"op":"subscribe","topics":[]}')).code is Code.BAD_REQUEST
+    assert refused(lambda: talk.receive('{"op":"subscribe","topics":[]}', NOW)).code is Code.BAD_REQUEST
 
 
 def test_a_websocket_opens_silently_and_subscribes_by_operations():
     talk = conversation()
     assert list(talk.open(Request(endpoint=WEBSOCKET))) == []
     assert list(talk.greeting(NOW)) == []
-    (action,) = talk.receive('{"op":"subscribe","topics":["quote:A","order"],"ref":"r1","mood":"calm"}')
+    (action,) = talk.receive('{"op":"subscribe","topics":["quote:A","order"],"ref":"r1","mood":"calm"}', NOW)
     assert action == Subscribe(topics=topics("quote:A", "order"), ref="r1")
     assert said(talk.subscribed(action, topics("quote:A", "order"), "e-5", NOW)) == {
         "type": "ok",
@@ -129,13 +129,13 @@ def test_a_websocket_opens_silently_and_subscribes_by_operations():
 def test_after_is_only_for_the_first_accepted_subscribe():
     talk = conversation()
     resume = '{"op":"subscribe","topics":["quote:A"],"after":"e-1","ref":"r"}'
-    (first,) = talk.receive(resume)
+    (first,) = talk.receive(resume, NOW)
     assert first.after == "e-1"
-    (again,) = talk.receive(resume)
+    (again,) = talk.receive(resume, NOW)
     assert again.after == "e-1", "the first was not accepted, so this is still the first"
     talk.subscribed(again, again.topics, "e-1", NOW)
-    assert refused(lambda: talk.receive(resume)).ref == "r"
-    (fresh,) = talk.receive('{"op":"subscribe","topics":["quote:B"]}')
+    assert refused(lambda: talk.receive(resume, NOW)).ref == "r"
+    (fresh,) = talk.receive('{"op":"subscribe","topics":["quote:B"]}', NOW)
     assert fresh.after is None
 
 
@@ -147,8 +147,8 @@ def test_scopes_are_never_spelled_so_topics_that_differ_in_them_are_said_once():
 
 def test_unsubscribe_names_topics_or_means_all():
     talk = conversation()
-    assert list(talk.receive(b'{"op":"unsubscribe"}')) == [Unsubscribe(topics=None)]
-    (action,) = talk.receive('{"op":"unsubscribe","topics":["quote:A"],"ref":"u"}')
+    assert list(talk.receive(b'{"op":"unsubscribe"}', NOW)) == [Unsubscribe(topics=None)]
+    (action,) = talk.receive('{"op":"unsubscribe","topics":["quote:A"],"ref":"u"}', NOW)
     assert said(talk.unsubscribed(action, topics("quote:A"), "e-6", NOW)) == {
         "type": "ok",
         "op": "unsubscribe",
@@ -160,7 +160,7 @@ def test_unsubscribe_names_topics_or_means_all():
 
 def test_renewal_is_answered_with_when_the_token_ends():
     talk = conversation()
-    (action,) = talk.receive('{"op":"renew","token":"s3cret"}')
+    (action,) = talk.receive('{"op":"renew","token":"s3cret"}', NOW)
     assert action.token == "s3cret"
     assert "s3cret" not in f"{action!r} {action}"
     answer = said(talk.renewed(action, NOW, "e-6", NOW))
@@ -193,13 +193,13 @@ def test_renewal_is_answered_with_when_the_token_ends():
     ],
 )
 def test_a_wrong_operation_is_a_bad_request_with_its_ref(text, ref):
-    assert refused(lambda: conversation().receive(text)).ref == ref
+    assert refused(lambda: conversation().receive(text, NOW)).ref == ref
 
 
 @given(st.binary(max_size=40) | st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
 def test_whatever_a_client_sends_is_read_or_refused(text):
     with contextlib.suppress(Refusal):
-        conversation().receive(text)
+        conversation().receive(text, NOW)
 
 
 def test_a_stream_begins_with_all_the_contract_names():

@@ -115,9 +115,44 @@ def test_who_comes_back_goes_on_from_its_cursor_and_is_told_of_what_is_missing_b
 def test_the_bridges_on_the_way_are_told_and_our_own_among_them_ends_the_connection():
     stream = '{"type":"stream","id":"e-1","stream":"s","verdict":"fresh","topics":[],"limits":{},"via":["them","us"]}'
     assert read(stream, "quote:A", bridge="me") == [Passage(("them", "us")), Ready(None)]
-    (circle,) = read(stream, "quote:A", bridge="us")
+    passage, circle = read(stream, "quote:A", bridge="us")
+    assert passage == Passage(("them", "us")), "so that our own clients see the circle too"
     assert (circle.code, circle.fatal) == ("circle", True)
     assert "them → us" in circle.message
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        '{"type":"ok","op":"subscribe","ref":"quote:B","topics":["quote:B"],"cursor":"e-1","via":["them","us"]}',
+        '{"type":"feed_status","id":"e-2","feed":"f","status":"live","ts_recv":"2026-03-19T00:34:44Z","via":["us"]}',
+    ],
+)
+def test_bridges_that_are_told_later_are_added_and_checked_as_those_of_the_beginning(later):
+    stream = '{"type":"stream","id":"e-1","stream":"s","verdict":"fresh","topics":[],"limits":{},"via":["them"]}'
+    for bridge, ends in (("me", False), ("us", True)):
+        reader = decoder("quote:A", "quote:B", transport=Transport.WEBSOCKET, bridge=bridge)
+        frames = [Frame(data=text.encode(), ts_recv=NOW) for text in (stream, later, later)]
+        assert reader.decode(frames[0])[0] == Passage(("them",))
+        first, second = reader.decode(frames[1]), reader.decode(frames[2])
+        assert first[0] == Passage(("them", "us"))
+        assert not any(isinstance(word, Passage) for word in second), "said once"
+        assert getattr(first[-1], "fatal", False) is ends
+
+
+def test_the_health_of_one_instrument_or_topic_is_no_more_than_that():
+    status = (
+        '{"type":"feed_status","id":"e-2","feed":"f","instrument":"A","ts_recv":"2026-03-19T00:34:44Z","status":"%s"%s}'
+    )
+    both = (Topic.parse("quote:A"), Topic.parse("trade:A"))
+    wanted = ("quote:A", "trade:A", "quote:B")
+    (stale,) = read(status % ("stale", ',"reason":"silent"'), *wanted)
+    assert stale == Health(FeedHealth.STALE, "its feed f: silent", both, sound=False, instrument=InstrumentId("A"))
+    (live,) = read(status % ("live", ""), *wanted)
+    assert live == Health(FeedHealth.LIVE, None, both, sound=True, instrument=InstrumentId("A"))
+    (part,) = read(status % ("down", ',"topic":"trade:A"'), *wanted)
+    assert (part.topics, part.topic, part.instrument) == (both[1:], both[1], "A")
+    assert read(status % ("stale", ""), "quote:B") == [Heartbeat()]
 
 
 def test_a_resume_that_is_refused_is_asked_for_again_topic_by_topic():
@@ -207,8 +242,7 @@ def test_when_another_feed_of_the_other_bridge_serves_what_is_wrong_with_the_old
     assert len(hear(reader, TRADE.replace('"x"', '"z"'))) == 1
 
 
-def test_news_of_a_single_instrument_and_words_of_a_newer_bridge_change_nothing():
-    assert read(STATUS[:-1] % ("x", "down") + ',"instrument":"A"}', "quote:A") == [Heartbeat()]
+def test_words_of_a_newer_bridge_change_nothing():
     assert read(STATUS % ("x", "dreaming"), "quote:A") == [Heartbeat()]
 
 

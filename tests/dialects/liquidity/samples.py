@@ -760,7 +760,7 @@ REQUESTED = (
     Requested(
         name="ping",
         text=b'{"type":"ping"}',
-        actions=(Reply(messages=(Message(b'{"type":"pong"}'),)),),
+        actions=(Reply(messages=(Message(b'{"type":"pong","timestamp":1800000000}'),)),),
     ),
 )
 

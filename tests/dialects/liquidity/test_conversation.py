@@ -5,7 +5,16 @@ import re
 
 import pytest
 
-from bridge.dialects.contract import EndpointKind, Refusal, Request, Subscribe, SymbolTable, Transport, Unsubscribe
+from bridge.dialects.contract import (
+    EndpointKind,
+    Manner,
+    Refusal,
+    Request,
+    Subscribe,
+    SymbolTable,
+    Transport,
+    Unsubscribe,
+)
 from bridge.dialects.liquidity import DIALECT
 from bridge.model import Code, Goaway, Problem, Retry, Stream, Topic, Verdict
 from tests.dialects.exact import exact_json
@@ -82,6 +91,16 @@ def test_sse_greets_with_a_client_id_of_forty_characters_that_does_not_tell_the_
     assert websocket().stream(stream) == ()
 
 
+def test_orders_may_be_those_of_the_subscribed_assets_alone():
+    by_asset = DIALECT.mannered(Manner(orders_by_asset=True)).conversation(Transport.SSE, SYMBOLS)
+    query = {"subscribe": ("quote:AAPL,all:BTC",)}
+    (subscribe,) = by_asset.open(Request(endpoint=SSE_ENDPOINT, query=query))
+    assert (subscribe.orders, subscribe.orders_of) == (True, {"AAPL", "BTC-USD"})
+    (subscribe,) = by_asset.open(Request(endpoint=SSE_ENDPOINT))
+    assert not subscribe.orders
+    assert opened("quote:AAPL").orders_of is None
+
+
 def test_sse_has_a_comment_for_a_heartbeat_and_no_word_for_anything_else():
     assert [message.data for message in sse().heartbeat(TS_RECV)] == [b""]
     assert sse().problem(problem(Code.UNKNOWN_INSTRUMENT, topic="quote:X")) == ()
@@ -113,19 +132,19 @@ UNSUBSCRIBE_BOOK = b'{"type":"unsubscribe","channel":"orderbook","symbol":"BTC-U
 
 def test_an_unsubscribe_drops_the_cut_that_was_subscribed():
     conversation = websocket()
-    (subscribe,) = conversation.receive(subscribe_book(5))
+    (subscribe,) = conversation.receive(subscribe_book(5), TS_RECV)
     assert subscribe.topics == topics("book.5:BTC-USD")
     conversation.subscribed(subscribe, subscribe.topics, CURSOR, TS_RECV)
-    assert conversation.receive(UNSUBSCRIBE_BOOK) == (Unsubscribe(topics=topics("book.5:BTC-USD")),)
+    assert conversation.receive(UNSUBSCRIBE_BOOK, TS_RECV) == (Unsubscribe(topics=topics("book.5:BTC-USD")),)
     conversation.unsubscribed(Unsubscribe(topics=subscribe.topics), subscribe.topics, CURSOR, TS_RECV)
-    assert conversation.receive(UNSUBSCRIBE_BOOK) == (Unsubscribe(topics=topics("book.20:BTC-USD")),)
+    assert conversation.receive(UNSUBSCRIBE_BOOK, TS_RECV) == (Unsubscribe(topics=topics("book.20:BTC-USD")),)
 
 
 def test_a_book_subscribed_again_is_sent_anew_in_its_new_cut():
     conversation = websocket()
-    (subscribe,) = conversation.receive(subscribe_book())
+    (subscribe,) = conversation.receive(subscribe_book(), TS_RECV)
     conversation.subscribed(subscribe, subscribe.topics, CURSOR, TS_RECV)
-    assert conversation.receive(subscribe_book(0)) == (
+    assert conversation.receive(subscribe_book(0), TS_RECV) == (
         Unsubscribe(topics=topics("book.20:BTC-USD")),
         Subscribe(topics=topics("book:BTC-USD")),
     )
@@ -149,13 +168,13 @@ def test_a_book_subscribed_again_is_sent_anew_in_its_new_cut():
 )
 def test_a_websocket_message_that_makes_no_sense_is_refused(text, code):
     with pytest.raises(Refusal) as caught:
-        websocket().receive(text)
+        websocket().receive(text, TS_RECV)
     assert caught.value.code is code
 
 
 def test_a_text_of_half_a_character_is_refused():
     with pytest.raises(Refusal):
-        websocket().receive('{"type":"\ud800"}')
+        websocket().receive('{"type":"\ud800"}', TS_RECV)
 
 
 def test_a_failed_subscription_is_told_in_the_pages_words():
@@ -165,7 +184,7 @@ def test_a_failed_subscription_is_told_in_the_pages_words():
 
 def test_a_symbol_that_cannot_be_an_id_is_told_back_as_it_came():
     with pytest.raises(Refusal) as caught:
-        websocket().receive(b'{"type":"subscribe","channel":"trades","symbol":"A B"}')
+        websocket().receive(b'{"type":"subscribe","channel":"trades","symbol":"A B"}', TS_RECV)
     (error,) = websocket().problem(problem(caught.value.code, topic=caught.value.topic))
     assert json.loads(error.data)["error"] | {"message": ""} == {
         "code": "SUBSCRIPTION_FAILED",

@@ -11,6 +11,7 @@ from msgspec import Raw
 
 from bridge.dialects.contract import (
     CredentialEnding,
+    EncoderOptions,
     Heartbeat,
     Lane,
     Message,
@@ -438,6 +439,21 @@ SAID = (
         topics=("quote:NASDAQ:AAPL",),
     ),
     Said(
+        name="quote_fast_update",
+        transport=Transport.WEBSOCKET,
+        event=CHANGED,
+        messages=(
+            Message(
+                b'{"type":"quote_fast_update","symbol":"NASDAQ:AAPL","data":{"bid":null,"ask":195.43,'
+                b'"update_mode":"streaming","pricescale":100,"sector":null},"timestamp":1710807361}'
+            ),
+        ),
+        whole=False,
+        options=EncoderOptions(wording="fast"),
+        back=WS,
+        topics=("quote:NASDAQ:AAPL",),
+    ),
+    Said(
         name="quote without a time, with all digits",
         transport=Transport.WEBSOCKET,
         event=Quote(instrument=AAPL, feed=FEED, ts_recv=TS_RECV, last=Decimal("0E-8"), volume=Decimal("1E+2")),
@@ -564,12 +580,12 @@ REQUESTED = (
     Requested(
         name="ping",
         text=b'{"action":"ping"}',
-        actions=(Reply(messages=(Message(b'{"type":"pong"}'),)),),
+        actions=(Reply(messages=(Message(b'{"type":"pong","timestamp":1800000000}'),)),),
     ),
     Requested(
         name="status of nothing",
         text=b'{"action":"status"}',
-        actions=(Reply(messages=(Message(b'{"type":"status","subscriptions":[]}'),)),),
+        actions=(Reply(messages=(Message(b'{"type":"status","subscriptions":[],"timestamp":1800000000}'),)),),
     ),
     Requested(
         name="candles, as this bridge asks",
@@ -585,8 +601,10 @@ REQUESTED = (
     ),
     Requested(
         name="candles, as the vendor's examples ask",
-        text=b'{"action":"subscribe","id":"price_btc","symbol":"BINANCE:BTCUSDT","range":100,"type":"HeikinAshi"}',
-        actions=(Subscribe(topics=(BAR_5M,), ref="price_btc", answer=Held("price_btc", "price", (BAR_5M,))),),
+        text=b'{"action":"subscribe","id":"price_btc","symbol":"BINANCE:BTCUSDT","range":100,"type":"Japanese"}',
+        actions=(
+            Subscribe(topics=(BAR_5M,), ref="price_btc", answer=Held("price_btc", "price", (BAR_5M,)), history=100),
+        ),
     ),
     Requested(
         name="candles no longer",
@@ -601,6 +619,7 @@ REQUESTED = (
                 topics=(QUOTE_AAPL, QUOTE_BTC),
                 ref="quotes_1",
                 answer=Held("quotes_1", "quote", (QUOTE_AAPL, QUOTE_BTC)),
+                anew=True,
             ),
         ),
         subscribes=("quote:NASDAQ:AAPL", "quote:BINANCE:BTCUSDT"),
@@ -608,12 +627,21 @@ REQUESTED = (
     Requested(
         name="a quote by one symbol, without an id",
         text=b'{"action":"subscribe_quote","symbols":"NASDAQ-AAPL"}',
-        actions=(Subscribe(topics=(QUOTE_AAPL,), ref="quote_1", answer=Held("quote_1", "quote", (QUOTE_AAPL,))),),
+        actions=(
+            Subscribe(topics=(QUOTE_AAPL,), ref="quote_1", answer=Held("quote_1", "quote", (QUOTE_AAPL,)), anew=True),
+        ),
     ),
     Requested(
         name="a fast quote",
         text=b'{"action":"subscribe_quote_fast","symbol":"NASDAQ:AAPL"}',
-        actions=(Subscribe(topics=(QUOTE_AAPL,), ref="quote_1", answer=Held("quote_1", "quote", (QUOTE_AAPL,))),),
+        actions=(
+            Subscribe(
+                topics=(QUOTE_AAPL,),
+                ref="quote_fast_1",
+                answer=Held("quote_fast_1", "quote_fast", (QUOTE_AAPL,)),
+                anew=True,
+            ),
+        ),
     ),
 )
 

@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from decimal import Decimal
 
-import msgspec
 import pytest
 
 from bridge.dialects.contract import (
@@ -25,7 +24,7 @@ from bridge.dialects.contract import (
     Unsubscribe,
 )
 from bridge.dialects.tradingview import DIALECT
-from bridge.dialects.tradingview.encode import DOCUMENTED, Voice
+from bridge.dialects.tradingview.encode import DOCUMENTED, FAST, ORDINARY, Voice
 from bridge.model import SECONDS, Bar, Code, FeedName, Goaway, InstrumentId, Problem, Retry, Topic, UnixNanos
 
 NOW = UnixNanos(1710807361 * SECONDS + 999)
@@ -48,7 +47,7 @@ class Client:
         said: list[Message] = []
         actions: Sequence[Action] = ()
         try:
-            actions = self.conversation.receive(json.dumps(message))
+            actions = self.conversation.receive(json.dumps(message), NOW)
         except Refusal as refusal:
             said.extend(self.conversation.problem(problem(refusal.code, refusal.topic, refusal.ref)))
         for action in actions:
@@ -111,11 +110,14 @@ def candle(minute: int, close: str, *, final: bool) -> Bar:
 def test_a_range_asks_for_so_many_candles_of_the_past_and_they_are_told_newest_first():
     conversation = DIALECT.conversation(Transport.WEBSOCKET, TABLE)
     asked = {"action": "subscribe", "id": "p", "symbol": "COINBASE:BTCUSD", "timeframe": "1", "range": 2}
-    (action,) = conversation.receive(json.dumps(asked))
+    (action,) = conversation.receive(json.dumps(asked), NOW)
     assert action.history == 2
     past = (candle(0, "11.0", final=True), candle(1, "12", final=False))
-    done = msgspec.structs.replace(action, past=past)
-    _, history = [json.loads(one.data) for one in conversation.subscribed(done, action.topics, "e-1", NOW)]
+    assert conversation.history(action, past, NOW) == (), "nobody has accepted it"
+    (subscribed,) = conversation.subscribed(action, action.topics, "e-1", NOW)
+    assert json.loads(subscribed.data)["type"] == "subscribed"
+    (message,) = conversation.history(action, past, NOW)
+    history = json.loads(message.data)
     first = NOW // SECONDS // 60 * 60
     figures = {"open": 10, "max": 12.5, "min": 9}
     assert history == {
@@ -127,10 +129,41 @@ def test_a_range_asks_for_so_many_candles_of_the_past_and_they_are_told_newest_f
     }
 
 
+def test_the_past_of_a_subscription_that_was_dropped_is_not_told():
+    conversation = DIALECT.conversation(Transport.WEBSOCKET, TABLE)
+    (action,) = conversation.receive(json.dumps({"action": "subscribe", "id": "p", "symbol": "A:B", "range": 2}), NOW)
+    conversation.subscribed(action, action.topics, "e-1", NOW)
+    (drop,) = conversation.receive(json.dumps({"action": "unsubscribe", "id": "p"}), NOW)
+    conversation.unsubscribed(drop, drop.topics, "e-1", NOW)
+    assert conversation.history(action, (candle(0, "11", final=True),), NOW) == ()
+
+
+def test_a_fast_quote_is_a_subscription_of_a_kind_of_its_own():
+    client = Client()
+    (told,) = client.say(action="subscribe_quote_fast", symbol="NASDAQ:AAPL")
+    assert told == {
+        "type": "quote_subscribed",
+        "id": "quote_fast_1",
+        "symbols": ["NASDAQ:AAPL"],
+        "timestamp": 1710807361,
+    }
+    client.say(action="subscribe_quote", id="q", symbols=["NASDAQ:AAPL", "A:B"])
+    (status,) = client.say(action="status")
+    assert [(one["id"], one["type"]) for one in status["subscriptions"]] == [
+        ("quote_fast_1", "quote_fast"),
+        ("q", "quote"),
+    ]
+    assert client.conversation.wordings() == {Topic.parse("quote:NASDAQ:AAPL"): (FAST, ORDINARY)}
+    client.say(action="unsubscribe_quote", id="q")
+    assert client.conversation.wordings() == {Topic.parse("quote:NASDAQ:AAPL"): (FAST,)}
+    assert [one["id"] for one in client.say(action="unsubscribe_quote")] == ["quote_fast_1"]
+    assert (client.conversation.wordings(), client.held) == ({}, [])
+
+
 @pytest.mark.parametrize(("given", "bars"), [(None, 0), (0, 0), (-5, 0), (10, 10), (100_000, 500)])
 def test_a_range_is_bounded_as_the_vendors_rest_is(given, bars):
     conversation = DIALECT.conversation(Transport.WEBSOCKET, TABLE)
-    (action,) = conversation.receive(json.dumps({"action": "subscribe", "symbol": "A:B", "range": given}))
+    (action,) = conversation.receive(json.dumps({"action": "subscribe", "symbol": "A:B", "range": given}), NOW)
     assert action.history == bars
 
 
@@ -156,6 +189,7 @@ def test_quotes_are_subscribed_as_one_subscription():
     assert status == {
         "type": "status",
         "subscriptions": [{"id": "q", "type": "quote", "symbols": ["NASDAQ:AAPL", "NYSE:TSLA"]}],
+        "timestamp": 1710807361,
     }
 
 
@@ -238,7 +272,7 @@ def test_a_mistake_is_told_and_changes_nothing(message, code):
     client.say(action="subscribe", id="price", symbol="A:B")
     conversation = client.conversation
     with pytest.raises(Refusal) as caught:
-        conversation.receive(json.dumps(message))
+        conversation.receive(json.dumps(message), NOW)
     (told,) = conversation.problem(problem(caught.value.code, caught.value.topic, caught.value.ref))
     said = json.loads(told.data)
     assert (said["code"], said["id"]) == (code, message["id"])
@@ -250,7 +284,7 @@ def test_a_mistake_is_told_and_changes_nothing(message, code):
 )
 def test_what_is_no_message_is_refused(text):
     with pytest.raises(Refusal) as caught:
-        DIALECT.conversation(Transport.WEBSOCKET, TABLE).receive(text)
+        DIALECT.conversation(Transport.WEBSOCKET, TABLE).receive(text, NOW)
     assert caught.value.code is Code.BAD_REQUEST
 
 
@@ -349,3 +383,13 @@ def test_a_rest_request_for_a_symbol_that_cannot_be_is_refused():
     with pytest.raises(Refusal) as caught:
         DIALECT.state_question(Request(endpoint=endpoint, segments={"symbol": "AAPL"}), TABLE)
     assert caught.value.code is Code.UNKNOWN_INSTRUMENT
+
+
+@pytest.mark.parametrize("chart", ["HeikinAshi", "Renko"])
+def test_a_chart_that_computes_its_own_candles_is_refused_rather_than_given_plain_ones(chart):
+    client = Client()
+    (error,) = client.say(action="subscribe", id="c", symbol="BINANCE:BTCUSDT", type=chart)
+    assert (error["type"], error["id"]) == ("error", "c")
+    assert not client.topics
+    client.say(action="subscribe", id="c", symbol="BINANCE:BTCUSDT", type="Japanese")
+    assert [str(topic) for topic in client.topics] == ["bar.5m:BINANCE:BTCUSDT"]

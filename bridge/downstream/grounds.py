@@ -1,7 +1,7 @@
-"""What vouches for an identity: the secret, API key or identity provider that it rests on, by a name that tells nothing of it.
+"""What an identity rests on: the secret, API key or identity provider, each by a name that tells nothing of it.
 
-A reload may withdraw any of these. An identity stands as long as all of its vouchers are among those of the rules in force;
-it is asked when a token is read, and again at every look at an open stream.
+A reload may withdraw any of these. An identity stands as long as all of its grounds are among those of the rules in force;
+that is asked when a token is read, and again at every look at an open stream.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from typing import Final
 from bridge.downstream.settings import ApiKey, AuthSettings
 
 ANONYMOUS: Final = "anonymous"
-"""Vouches for peers without a token, as long as something is open to them."""
+"""The ground of peers without a token, as long as something is open to them."""
 
 _NAME_CHARS: Final = 24
 
@@ -33,7 +33,7 @@ def of_key(key: ApiKey, auth: AuthSettings) -> str:
 
 
 def standing(auth: AuthSettings) -> frozenset[str]:
-    """Return every voucher of these rules."""
+    """Return every ground that these rules give."""
     found = [of_key(key, auth) for key in auth.api_keys]
     if auth.secret:
         found.append(of_secret(auth))

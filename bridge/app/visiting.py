@@ -1,0 +1,99 @@
+"""Lets vendors' users in: puts each feed's `client_tokens` between the door, the vendor, and the private feeds of its users."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+
+import msgspec
+
+from bridge.clock import wall_clock
+from bridge.config import Config
+from bridge.dialects.contract import Answer, Question, SymbolTable
+from bridge.dialects.loader import load_dialect
+from bridge.downstream.admission import Gate
+from bridge.downstream.contract import House, Show, Takes, Voucher
+from bridge.downstream.jwks import JwksCache
+from bridge.downstream.settings import AuthSettings
+from bridge.downstream.vouching import Vouchers
+from bridge.model import FeedName
+from bridge.model.account import is_private
+from bridge.upstream.feed import FeedTools
+from bridge.upstream.http import plain_client
+from bridge.upstream.route import read_route
+from bridge.upstream.settings import ClientTokens, FeedSettings
+from bridge.upstream.visitors import Visited, Visitors, VisitorTools, order_transport
+
+
+class Visiting(msgspec.Struct, frozen=True):
+    """A feed whose vendor's users are let in.
+
+    Attributes:
+        takes: asks the vendor about a token, where there are no keys.
+    """
+
+    feed: FeedName
+    settings: FeedSettings
+    takes: Takes
+
+
+def has_private_feeds(settings: FeedSettings) -> bool:
+    """Whether a feed's vendor has orders for users who bring its tokens."""
+    return (
+        settings.client_tokens is not None
+        and order_transport(load_dialect(settings.dialect), settings.transports) is not None
+    )
+
+
+def make_visitors(
+    config: Config,
+    symbols: Callable[[str], SymbolTable],
+    feed_tools: Callable[[FeedName], FeedTools],
+    retire: Callable[[FeedName], None],
+) -> Visitors:
+    """Return the private feeds of a bridge.
+
+    Args:
+        config: which feeds may be visited.
+        symbols: the symbols of a dialect.
+        feed_tools: what a feed of some name is handed.
+        retire: is told the name of a private feed that is over.
+    """
+    visited = {
+        name: Visited(settings, load_dialect(settings.dialect), symbols(settings.dialect))
+        for name, settings in config.feeds.items()
+        if settings.client_tokens is not None
+    }
+    tools = VisitorTools(
+        feed_tools=feed_tools, retire=retire, clock=wall_clock, linger_seconds=config.limits.linger_seconds
+    )
+    return Visitors(visited, tools)
+
+
+def with_visitors(house: House, visitors: Visitors, visiting: list[Visiting]) -> House:
+    """Return a house that lets vendors' users in, and asks their private feeds for their orders."""
+    if not visiting:
+        return house
+
+    def ask(name: FeedName, question: Question, deadline_seconds: float) -> Awaitable[Answer]:
+        asked = visitors.ask if is_private(name) else house.ask
+        return asked(name, question, deadline_seconds)
+
+    vouchers = [_voucher(one, house.auth, visitors.show) for one in visiting]
+    gate = Gate(house.auth, wall_clock, vouchers=Vouchers(vouchers, wall_clock))
+    return replace(house, ask=ask, admission=gate)
+
+
+def _voucher(one: Visiting, auth: AuthSettings, show: Show) -> Voucher:
+    brought = one.settings.client_tokens or ClientTokens()
+    keys = None
+    if brought.jwks_url is not None:
+        keys = JwksCache(brought.jwks_url, partial(plain_client, read_route(one.settings)))
+    return Voucher(
+        feed=one.feed,
+        rules=AuthSettings(issuer=brought.issuer, audience=brought.audience, algorithms=brought.algorithms),
+        place=brought.jwks_url or one.settings.url,
+        topics=auth.default_topics if brought.topics is None else brought.topics,
+        takes=one.takes,
+        show=show,
+        keys=keys,
+    )
