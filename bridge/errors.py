@@ -7,6 +7,9 @@ network. Foreign exceptions are translated into one of these where they enter, k
 OFFENDING_BYTES = 256
 """How much of a malformed message an error keeps: enough to recognise it, too little to fill a log."""
 
+PLACES_TOLD = 64
+"""Mistakes told apart by kind and place, each logged once."""
+
 
 class BridgeError(Exception):
     """The base of all our errors; `str(error)` is one sentence fit for an operator."""
@@ -59,9 +62,39 @@ class TransportLost(BridgeError):
     """The network or the peer went away, or stayed silent past a deadline. Reconnect; nobody's program is wrong."""
 
 
+class Mistake(BridgeError):
+    """Something of ours, or of a plug-in, is wrong: a bug. Contained where it happened; the log has its traceback, once."""
+
+
 class SubscriberProtocolError(BridgeError):
     """A client sent what our protocol does not allow; `str(error)` is told to it."""
 
 
 class Unspeakable(BridgeError):
     """A dialect has no word for this event. Counted and skipped by who encodes; never a reason to end a stream."""
+
+
+class Mistakes:
+    """Counts mistakes of ours, and tells which are news: one that happens with every message must not fill a log.
+
+    Attributes:
+        count: how many there were.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._places: set[tuple[str, str, int]] = set()
+
+    def note(self, error: BaseException) -> bool:
+        """Count one; return whether none of its kind came from that place before."""
+        self.count += 1
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        place = ("", 0) if trace is None else (trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+        if (type(error).__name__, *place) in self._places or len(self._places) >= PLACES_TOLD:
+            return False
+        self._places.add((type(error).__name__, *place))
+        return True

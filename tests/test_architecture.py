@@ -70,6 +70,7 @@ MAY_IMPORT = {
 MAY_AWAIT = {
     "app/days.py",
     "app/house.py",
+    "app/keeping.py",
     "cli/demo.py",
     "cli/serve.py",
     "cli/signals.py",
@@ -180,9 +181,8 @@ def contracts(module: Path) -> bool:
 
 
 UPSTREAM_AWAITS = """
-    answer ask bell body carrier changes connectors exchange feed handover http line link pace polling prompt silence sse
-    stream_feed tape token_sources tokens tunnel visitors vouching websocket
-    websocket_connection
+    answer ask bell body carrier changes connectors exchange feed handover http line link orders pace polling prompt repairs
+    shelter silence sse stream_feed tape token_sources tokens tunnel visitors vouching websocket websocket_connection
 """
 DOWNSTREAM_AWAITS = """
     admission answers binds connection control dispatcher guard guard_connection guard_h11 guard_h2 guard_socket guard_tasks

@@ -94,6 +94,7 @@ LOGGED = {
         filled_quantity=ONE,
         status="executed",
         average_price=ONE,
+        reconciled=True,
     ),
     "feed_status": FeedStatus(
         feed="f",

@@ -16,7 +16,8 @@ import msgspec
 import trio
 
 from bridge.app.days import Days
-from bridge.app.lining_up import line_up, tapped, with_lineups
+from bridge.app.keeping import kept
+from bridge.app.lining_up import line_up, readiness_of, tapped, with_lineups
 from bridge.app.reload import Parts, Reloader
 from bridge.app.serving import hub_settings, limits_of, manner_of, served_dialects
 from bridge.app.visiting import Visiting, has_private_feeds, make_visitors, with_visitors
@@ -27,14 +28,13 @@ from bridge.dialects.contract import Answer, Outcome, Question, SymbolTable
 from bridge.dialects.loader import load_dialect
 from bridge.downstream.admission import Gate
 from bridge.downstream.contract import House, Resolve, ServedDialect
-from bridge.downstream.readiness import FeedReadiness, Readiness
 from bridge.downstream.server import Listening, serve
 from bridge.downstream.settings import AuthSettings, DialectSettings, LimitSettings, ListenSettings
 from bridge.downstream.tokens import TokenGrant, mint_token
 from bridge.errors import ConfigError
 from bridge.hub.hub import Hub
 from bridge.hub.interest import Sources
-from bridge.model import AccountId, FeedHealth, FeedName, InstrumentId
+from bridge.model import AccountId, FeedName, InstrumentId
 from bridge.tape import Tape
 from bridge.upstream.arbiter import Arbiter, FeedEntry
 from bridge.upstream.contract import Feed
@@ -162,7 +162,7 @@ async def run_bridge(config: Config, *, task_status: trio.TaskStatus[Running] = 
         for name, settings in config.feeds.items():
             if settings.client_tokens is not None:
                 vouching = open_vouching(name, settings, load_dialect(settings.dialect), wall_clock)
-                visiting.append(Visiting(name, settings, (await stack.enter_async_context(vouching)).takes))
+                visiting.append(Visiting(name, settings, await stack.enter_async_context(vouching)))
         served = served_dialects(config)
         house = _house(hub, feeds, arbiter.resolve, config.listen, config.auth, config.limits, served, listed)
         house = with_lineups(replace(house, via=partial(_via, own_id, feeds)), lineups)
@@ -188,7 +188,14 @@ def _entry(name: FeedName, settings: FeedSettings, symbols: SymbolTable) -> Feed
 
 def _tools(hub: Hub, name: FeedName, own_id: str | None = None) -> FeedTools:
     interest = hub.interest(name)
-    return FeedTools(publish=hub.publish, interest=interest, clock=wall_clock, random=SystemRandom(), bridge=own_id)
+    return FeedTools(
+        publish=hub.publish,
+        interest=interest,
+        clock=wall_clock,
+        random=SystemRandom(),
+        bridge=own_id,
+        suspicions=hub.suspicions(name),
+    )
 
 
 def _via(own_id: str, feeds: Mapping[FeedName, Feed], names: Iterable[FeedName]) -> tuple[str, ...]:
@@ -252,22 +259,13 @@ def _house(  # noqa: PLR0913, PLR0917 - the one place where all of a house comes
         clock=wall_clock,
         ask=ask,
         resolve=resolve,
-        readiness=partial(_readiness, feeds),
+        readiness=partial(readiness_of, feeds),
         listen=listen,
         auth=auth,
         limits=limits,
         served=served,
         instruments={str(instrument): names for instrument, names in instruments.items()},
     )
-
-
-def _readiness(feeds: Mapping[FeedName, Feed]) -> Readiness:
-    """Ready when no feed that is wanted is down; with nothing wanted yet, ready."""
-    seen = []
-    for name, feed in feeds.items():
-        now = feed.statistics()
-        seen.append(FeedReadiness(feed=name, status=now.status, wanted=now.wanted > 0, reason=now.reason))
-    return Readiness(ready=not any(one.wanted and one.status == FeedHealth.DOWN for one in seen), feeds=tuple(seen))
 
 
 async def _run(
@@ -287,7 +285,7 @@ async def _run(
 
         listening = await nursery.start(server)
         for keep in keepers:
-            nursery.start_soon(keep)
+            nursery.start_soon(kept, keep)
         for feed in feeds.values():
             nursery.start_soon(feed.run)
         running = Running(house=house, feeds=feeds, listening=listening, closed=closed, reloader=reloader)

@@ -17,6 +17,9 @@ from bridge.upstream.route import Address, address_of, read_address
 from bridge.upstream.settings import FeedSettings
 
 _URLS = ("url", "websocket_url", "rest_url", "token_url")
+_NOT_REDIRECTED = ("connect_to", "client_tokens.jwks_url")
+"""What `connect_to` leads nowhere else."""
+
 _ANY_PORT = 9
 """To ask the kernel for its way to an address it wants a port; nothing is sent."""
 
@@ -31,7 +34,7 @@ def circles(config: Config) -> list[str]:
             if address == public or any(_is_at(address, bind) for bind in binds):
                 way_out = (
                     "name the vendor's own address there"
-                    if key == "connect_to"
+                    if key in _NOT_REDIRECTED
                     else f"if DNS points the vendor's name here, set feeds.{name}.connect_to = \"ip:port\" to the vendor's own"
                 )
                 problems.append(
@@ -52,6 +55,8 @@ def _dialled(feed: FeedSettings) -> Iterator[tuple[str, Address]]:
     """Every address that a feed connects to by itself, with the key that says so."""
     if feed.proxy is not None:
         return
+    if feed.client_tokens is not None and feed.client_tokens.jwks_url is not None:
+        yield "client_tokens.jwks_url", address_of(feed.client_tokens.jwks_url)
     if feed.connect_to is not None:
         with suppress(ConfigError):  # told as a mistake of its own
             yield "connect_to", read_address(feed.connect_to)
@@ -60,6 +65,8 @@ def _dialled(feed: FeedSettings) -> Iterator[tuple[str, Address]]:
         url = getattr(feed, key)
         if url is not None and urlsplit(url).hostname:
             yield key, address_of(url)
+    if feed.client_tokens is not None and feed.client_tokens.check_url is not None:
+        yield "client_tokens.check_url", address_of(feed.client_tokens.check_url)
 
 
 def _is_at(address: Address, bind: Bind) -> bool:

@@ -11,8 +11,9 @@ from bridge.config import Config
 from bridge.dialects.contract import Answer, Question, SymbolTable
 from bridge.dialects.loader import load_dialect
 from bridge.downstream.admission import Gate
-from bridge.downstream.contract import House, Show, Takes, Voucher
+from bridge.downstream.contract import House, Show, Voucher
 from bridge.downstream.jwks import JwksCache
+from bridge.downstream.readiness import Readiness
 from bridge.downstream.settings import AuthSettings
 from bridge.downstream.vouching import Vouchers
 from bridge.model import FeedName
@@ -22,18 +23,19 @@ from bridge.upstream.http import plain_client
 from bridge.upstream.route import read_route
 from bridge.upstream.settings import ClientTokens, FeedSettings
 from bridge.upstream.visitors import Visited, Visitors, VisitorTools, order_transport
+from bridge.upstream.vouching import Vouching
 
 
 class Visiting(msgspec.Struct, frozen=True):
     """A feed whose vendor's users are let in.
 
     Attributes:
-        takes: asks the vendor about a token, where there are no keys.
+        vouching: asks the vendor about a token, where there are no keys.
     """
 
     feed: FeedName
     settings: FeedSettings
-    takes: Takes
+    vouching: Vouching
 
 
 def has_private_feeds(settings: FeedSettings) -> bool:
@@ -80,7 +82,18 @@ def with_visitors(house: House, visitors: Visitors, visiting: list[Visiting]) ->
 
     vouchers = [_voucher(one, house.auth, visitors.show) for one in visiting]
     gate = Gate(house.auth, wall_clock, vouchers=Vouchers(vouchers, wall_clock))
-    return replace(house, ask=ask, admission=gate)
+    return replace(house, ask=ask, admission=gate, readiness=lambda: _with_problems(house.readiness(), visiting))
+
+
+def _with_problems(readiness: Readiness, visiting: list[Visiting]) -> Readiness:
+    """Say of a feed that is well why its vendor's users are not let in."""
+    problems = {one.feed: one.vouching.statistics().problem for one in visiting}
+    feeds = tuple(
+        msgspec.structs.replace(one, reason=one.reason or (f"client_tokens: {problem}" if problem else None))
+        for one in readiness.feeds
+        for problem in (problems.get(one.feed),)
+    )
+    return msgspec.structs.replace(readiness, feeds=feeds)
 
 
 def _voucher(one: Visiting, auth: AuthSettings, show: Show) -> Voucher:
@@ -92,8 +105,9 @@ def _voucher(one: Visiting, auth: AuthSettings, show: Show) -> Voucher:
         feed=one.feed,
         rules=AuthSettings(issuer=brought.issuer, audience=brought.audience, algorithms=brought.algorithms),
         place=brought.jwks_url or one.settings.url,
+        subject=load_dialect(one.settings.dialect).profile.subject_claim,
         topics=auth.default_topics if brought.topics is None else brought.topics,
-        takes=one.takes,
+        takes=one.vouching.takes,
         show=show,
         keys=keys,
     )

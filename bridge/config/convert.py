@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from bridge.upstream.settings import FileText
+
 
 class Converter:
     """Converts tables to structs and collects what is wrong.
@@ -63,6 +65,8 @@ class Converter:
             value = self._resolved(value, path)
             if value is None:
                 return None
+        if kind is str and isinstance(value, FileText):
+            return value if path.startswith("feeds.") else str(value)  # only feeds read theirs again
         try:
             return msgspec.convert(value, kind, strict=not isinstance(value, str) or kind is str)
         except msgspec.ValidationError as error:
@@ -77,7 +81,7 @@ class Converter:
                 self.problems.append(f"{path}: the environment has no {name}; set it, or write the value here")
             case {"file": str(name), **rest} if not rest:
                 try:
-                    return (self._folder / name).read_text("utf-8").strip()
+                    return FileText((self._folder / name).read_text("utf-8").strip(), str(self._folder / name))
                 except (OSError, UnicodeDecodeError) as error:
                     reason = getattr(error, "strerror", None) or "not UTF-8 text"
                     self.problems.append(f"{path}: cannot read {self._folder / name}: {reason}")

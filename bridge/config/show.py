@@ -60,7 +60,7 @@ def _toml(value: object) -> str:
     if isinstance(value, Mapping):
         told = ((name, _masked(name, item)) for name, item in value.items() if item is not None)
         return f"{{ {', '.join(f'{spelled_key(name)} = {_toml(item)}' for name, item in told)} }}"
-    return msgspec.json.encode(str(value) if isinstance(value, Path) else value).decode()
+    return msgspec.json.encode(str(value) if isinstance(value, Path | str) else value).decode()
 
 
 def spelled_key(name: str) -> str:

@@ -15,14 +15,29 @@ import itertools
 from collections.abc import Sequence
 
 import msgspec
+import structlog
 
 from bridge.dialects.contract import Dialect, EncoderOptions, Message, SymbolTable, Transport
-from bridge.errors import Unspeakable
+from bridge.errors import Mistakes, Unspeakable
 from bridge.hub.contract import Publication
 from bridge.hub.hub import Hub
-from bridge.model import BookDelta, Covered, Gap, LogEvent, TopicKind, TopicRefused, Uncovered, Want, topic_of
+from bridge.model import (
+    BookDelta,
+    Cause,
+    Covered,
+    Gap,
+    LogEvent,
+    MarketEvent,
+    TopicKind,
+    TopicRefused,
+    Uncovered,
+    Want,
+    topic_of,
+)
 from bridge.wire.sse import sse_comment, sse_message
 from bridge.wire.websocket import text_frame
+
+_log = structlog.get_logger(__name__)
 
 _KEYS = itertools.count()
 """Numbers, because a dict of numbers and bytes is of no interest to the garbage collector, and there is one a publication."""
@@ -41,6 +56,7 @@ class CodecStatistics(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         encoded: publications turned into bytes.
         unspeakable: publications that the dialect has no word for, left out.
+        mistakes: publications that it could not spell by a mistake of ours, declared missing where it has a word for that.
     """
 
     dialect: str
@@ -49,6 +65,7 @@ class CodecStatistics(msgspec.Struct, frozen=True, kw_only=True):
     wording: str
     encoded: int
     unspeakable: int
+    mistakes: int = 0
 
 
 def framed(transport: Transport, messages: Sequence[Message]) -> bytes:
@@ -93,6 +110,7 @@ class Codec:
         self.declares_gaps = dialect.profile.declares_gaps
         self._encoded = 0
         self._unspeakable = 0
+        self._mistakes = Mistakes()
 
     def __repr__(self) -> str:
         return f"<Codec {self._name} {self.transport} {self._encoded} encoded>"
@@ -144,6 +162,7 @@ class Codec:
             wording=self._options.wording,
             encoded=self._encoded,
             unspeakable=self._unspeakable,
+            mistakes=self._mistakes.count,
         )
 
     def _make(self, publication: Publication, hub: Hub) -> bytes:
@@ -155,13 +174,38 @@ class Codec:
             event = None if standing is None else standing.event
         if event is None:
             return b""
+        at = hub.cursor(publication.offset)
         try:
-            messages = self._encoder.encode(event, hub.cursor(publication.offset), whole=publication.whole)
+            return self._spell(event, at, whole=publication.whole)
+        except Exception as error:  # noqa: BLE001 - contained to one event, logged with its traceback, declared
+            if self._mistakes.note(error):
+                _log.exception(
+                    "an event was not told by a mistake of ours", dialect=self._name, kind=type(event).__name__
+                )
+            return self._declared_missing(event, hub.cursor(publication.offset - 1), at)
+
+    def _spell(self, event: LogEvent, at: str, *, whole: bool) -> bytes:
+        try:
+            messages = self._encoder.encode(event, at, whole=whole)
         except Unspeakable:
             self._unspeakable += 1
             return b""
         self._encoded += 1
         return framed(self.transport, messages)
+
+    def _declared_missing(self, event: LogEvent, before: str, at: str) -> bytes:
+        """Say instead of an event that it is missing; b"" of what is about no topic, or in a dialect without a word for it."""
+        if not isinstance(event, MarketEvent):
+            return b""
+        topics = (topic_of(event),)
+        gap = Gap(
+            topics=topics, from_=before, to=at, cause=Cause.BRIDGE, ts_recv=event.ts_recv, missed=1, feed=event.feed
+        )
+        try:
+            return self._spell(gap, at, whole=False)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._mistakes.note(error)
+            return b""
 
 
 class Codecs:

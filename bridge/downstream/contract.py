@@ -59,6 +59,7 @@ class Voucher(msgspec.Struct, frozen=True, kw_only=True):
         rules: `issuer`, `audience` and `algorithms` as in `[auth]`; without an issuer, every token is looked at that no other
             voucher's issuer made.
         place: what stands for the issuer where a token names none.
+        subject: the claim that says whose a token is.
         topics: what its users may see.
         keys: the vendor's; None = it is asked.
         takes: asks it.
@@ -68,6 +69,7 @@ class Voucher(msgspec.Struct, frozen=True, kw_only=True):
     feed: FeedName
     rules: AuthSettings
     place: str
+    subject: str = "sub"
     topics: tuple[str, ...]
     takes: Takes
     show: Show
@@ -135,11 +137,9 @@ class PeerConnection(Protocol):
 
     def hang_up(self) -> None:
         """Close at once, without waiting for the peer or for any lock; every task of the connection is cancelled."""
-        ...
 
     def retire(self) -> None:
         """Close in order once nothing is open on it any more: whoever comes back is to come anew."""
-        ...
 
 
 class User(NamedTuple):

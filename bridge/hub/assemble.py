@@ -2,7 +2,8 @@
 
 Held per feed and instrument, and forgotten when the topic's coverage ends, so that nothing old is taken for confirmed.
 
-* A `QuotePatch` becomes the whole `Quote` and the names of what it changed; what is older than the held quote is dropped.
+* A `QuotePatch` becomes the whole `Quote` and the names of what it changed; what is older than the held quote is dropped, until
+  so many in a row are older that it is the vendor's clock that went back.
 * Book snapshots and deltas are numbered in one chain a book, and a replacement becomes the difference to the held book
   when that is the shorter way to say it. A delta without a book is dropped. Levels that change nothing are left out.
 * Bars are `hub.bars`' matter.
@@ -29,6 +30,10 @@ from bridge.model import (
     QuotePatch,
     UnixNanos,
 )
+
+OLDER_IN_A_ROW = 20
+"""Quotes older than the one held that are dropped one after another: messages that overtook each other are fewer, and a vendor
+whose clock was ahead once, or was set back, must not leave a quote standing for as long as that."""
 
 Place = tuple[FeedName, InstrumentId]
 """What state is held by."""
@@ -62,13 +67,14 @@ class HeldBook:
 
 
 class HeldQuote:
-    """A quote and the newest vendor's time seen of it."""
+    """A quote, the newest vendor's time seen of it, and how many older ones were dropped since."""
 
-    __slots__ = ("newest", "quote")
+    __slots__ = ("newest", "older", "quote")
 
     def __init__(self, quote: Quote, newest: UnixNanos | None) -> None:
         self.quote = quote
         self.newest = newest
+        self.older = 0
 
 
 class Assembler:
@@ -120,7 +126,7 @@ class Assembler:
         place = (patch.feed, patch.instrument)
         held = self._quotes.get(place)
         newest = None if held is None else held.newest
-        if patch.ts_event is not None and newest is not None and patch.ts_event < newest:
+        if held is not None and self._is_old(patch, held):
             self.stale_quotes += 1
             return None
         fields, changed = _merged(patch, None if held is None else held.quote)
@@ -142,6 +148,12 @@ class Assembler:
         )
         self._quotes[place] = HeldQuote(quote, newest if patch.ts_event is None else patch.ts_event)
         return quote
+
+    def _is_old(self, patch: QuotePatch, held: HeldQuote) -> bool:
+        if patch.ts_event is None or held.newest is None or patch.ts_event >= held.newest:
+            return False
+        held.older += 1
+        return held.older < OLDER_IN_A_ROW
 
     def book(self, event: BookSnapshot | BookDelta | BookReplacement, head: int) -> BookSnapshot | BookDelta | None:
         """Return a numbered snapshot or delta; None when it has no base or changes nothing."""

@@ -13,6 +13,7 @@ from bridge.clock import Clock
 from bridge.hub import join
 from bridge.hub.apply import Applier
 from bridge.hub.bound import Bound
+from bridge.hub.containment import Containment
 from bridge.hub.contract import Log, Publication
 from bridge.hub.cursor import Cursor
 from bridge.hub.folding import Folds
@@ -24,6 +25,7 @@ from bridge.hub.replay import Replays
 from bridge.hub.settings import HubSettings
 from bridge.hub.statistics import HubStatistics
 from bridge.hub.subscription import Subscription
+from bridge.hub.suspicions import FeedSuspicions
 from bridge.hub.topic import TopicRecord, Topics
 from bridge.model import (
     FeedName,
@@ -66,13 +68,13 @@ class Hub:
         self._interests = InterestLedger(settings.linger_seconds, sources)
         self._refusals = Refusals(settings.refusal_seconds)
         self._intake = Intake(log, self._topics, clock, sources)
+        self._way_in = Containment(self._intake, self._topics)
         self._sources = sources
         self._subscriptions: set[Subscription] = set()
         self._applier = Applier(log, self._topics, self._refusals, clock)
         self._due = trio.Event()
         self.folds = Folds()
         self._replays = Replays()
-        self._retired: set[FeedName] = set()
         log.attach(self._applier.apply)
 
     def __repr__(self) -> str:
@@ -98,12 +100,11 @@ class Hub:
 
     # ── from upstream ──
     def publish(self, event: UpstreamEvent) -> None:
-        """Put what a feed says into the log, assembled. Never awaits."""
-        self._intake.publish(event)
+        """Put what a feed says into the log, assembled. Never awaits, never raises."""
+        self._way_in.publish(event)
 
     def interest(self, feed: FeedName) -> FeedInterest:
         """What clients want of a feed; the same object each time, unless it was retired."""
-        self._retired.discard(feed)
         return self._interests.feed(feed)
 
     def watch(self, watcher: Watcher) -> None:
@@ -111,12 +112,16 @@ class Hub:
         self._interests.watch(watcher)
 
     def retire(self, feed: FeedName) -> None:
-        """A feed is over: forget all of it once nobody wants anything of it and its history has aged."""
-        self._retired.add(feed)
+        """A feed is over: forget all of it soon, unless something is wanted of it or it is begun again."""
+        self._interests.retire(feed)
 
     def ask_by(self, ask: Ask) -> None:
         """Say who has vendors asked for the quotes that are made here; until then nobody is asked."""
         self._intake.ask = ask
+
+    def suspicions(self, feed: FeedName) -> FeedSuspicions:
+        """Which books of a feed cannot be right as they stand; the same object each time."""
+        return self._intake.suspicions.feed(feed)
 
     async def run(self) -> None:
         """End lingers, leases, derived bars and old history at their time, until cancelled."""
@@ -216,15 +221,11 @@ class Hub:
             interests=len(self._interests),
             topics=len(records),
             covered=sum(record.coverage.since is not None for record in records),
-            cuts=len(self._intake.cuts),
-            derived=len(self._intake.derivations),
             history_events=sum(len(record.history) for record in records),
             history_bytes=sum(record.history.size_bytes for record in records),
-            stale_quotes=self._intake.assembler.stale_quotes,
-            baseless_deltas=self._intake.assembler.baseless_deltas,
-            stale_bars=self._intake.assembler.bars.stale,
-            unchanged=self._intake.assembler.unchanged + self._intake.assembler.bars.unchanged,
+            **self._intake.counts(),
             refusals=len(self._refusals),
+            mistakes=self._way_in.mistakes.count,
         )
 
     # ── for subscriptions: it is their `Keeper` ──
@@ -256,13 +257,11 @@ class Hub:
     def _here(self) -> Here:
         return Here(self.epoch, self._log.head, self._clock(), self._replays)
 
-    def _record(self, want: Want) -> TopicRecord:
-        return self._topics.make(want, self._log.head, self._clock())
-
     def _records(self, wants: Sequence[Want]) -> list[TopicRecord]:
         """The wants' records, and before them the health of the feeds behind them."""
         health = [_status(feed) for feed in dict.fromkeys(want.feed for want in wants)]
-        return [self._record(want) for want in dict.fromkeys([*health, *wants])]
+        head, now = self._log.head, self._clock()
+        return [self._topics.make(want, head, now) for want in dict.fromkeys([*health, *wants])]
 
     def _hold(self, wants: Sequence[Want]) -> None:
         for want in wants:
@@ -292,8 +291,8 @@ class Hub:
                 if record.want.topic.depth is None:
                     self._intake.forget(record.want.feed, record.want.topic)
                 self._topics.forget(record)
-        for feed in [feed for feed in self._retired if self._topics.vacate(feed) and self._interests.drop(feed)]:
-            self._retired.discard(feed)
+        for feed in self._interests.departed():
+            self._topics.vacate(feed)
 
 
 def _status(feed: FeedName) -> Want:

@@ -18,6 +18,7 @@ from bridge.hub.derivations import Derivations, Derived, Made
 from bridge.hub.derive import Cuts
 from bridge.hub.derived_bars import DerivedBars
 from bridge.hub.interest import Sources, as_asked
+from bridge.hub.suspicions import Suspicions
 from bridge.hub.topic import DOUBTFUL_KINDS, TopicRecord, Topics
 from bridge.model import (
     SECONDS,
@@ -67,6 +68,7 @@ class Intake:
         self.cuts = Cuts(numbering)
         self.derivations = Derivations(topics)
         self.ask: Ask | None = None
+        self.suspicions = Suspicions()
 
     def publish(self, event: UpstreamEvent) -> None:
         """Take an event of a feed into the log; what says nothing new is left out. Never awaits."""
@@ -110,6 +112,17 @@ class Intake:
             reason = "nobody wants it any more"
             self._uncovered(Uncovered(feed=want.feed, topics=(topic,), ts_recv=self._clock(), reason=reason))
 
+    def counts(self) -> dict[str, int]:
+        """Return what `HubStatistics` tells of what is made, and left out, on the way in."""
+        return {
+            "cuts": len(self.cuts),
+            "derived": len(self.derivations),
+            "stale_quotes": self.assembler.stale_quotes,
+            "baseless_deltas": self.assembler.baseless_deltas,
+            "stale_bars": self.assembler.bars.stale,
+            "unchanged": self.assembler.unchanged + self.assembler.bars.unchanged,
+        }
+
     def seconds_to_close(self) -> float:
         """When `close` has something to do: all intervals end with a second of the wall clock; infinity = nothing is derived."""
         return 1 - self._clock() % SECONDS / SECONDS if self.derivations else math.inf
@@ -133,6 +146,7 @@ class Intake:
             case TopicKind.QUOTE:
                 self.assembler.forget_quote(feed, topic.instrument)
             case TopicKind.BOOK:
+                self.suspicions.give_up(feed, topic.instrument)
                 self.assembler.forget_book(feed, topic.instrument)
             case TopicKind.BAR:
                 self.assembler.bars.forget(feed, topic.instrument, topic.interval)
@@ -160,10 +174,11 @@ class Intake:
 
     def _book(self, event: BookSnapshot | BookDelta | BookReplacement) -> None:
         numbered = self.assembler.book(event, self._log.head)
+        book = self.assembler.held_book(event.feed, event.instrument)
+        self.suspicions.look(event, book, self._log.head)
         if numbered is None:
             return
         self._log.append(numbered)
-        book = self.assembler.held_book(event.feed, event.instrument)
         if book is not None:
             for cut in self.cuts.follow(numbered, book, self._log.head):
                 self._log.append(cut)
@@ -217,7 +232,10 @@ class Intake:
         topics = () if event.continued else event.topics
         broken = [record for topic in topics for record in self._topics.family(event.feed, topic) if _broke(record)]
         for record in broken:
-            self._declare_break(record)
+            self._declare_break(record, event.cause)
+        for topic in topics:
+            if topic.kind is TopicKind.BOOK and topic.instrument is not None:
+                self.suspicions.declared(event.feed, topic.instrument)
         self._log.append(event)
         for record in broken:
             self._settle_doubt(record.want)
@@ -225,15 +243,18 @@ class Intake:
         for derived in self.derivations.ready(event.feed, event.topics):
             self._vouch(derived, event.ts_recv)
 
-    def _declare_break(self, record: TopicRecord) -> None:
+    def _declare_break(self, record: TopicRecord, cause: Cause) -> None:
+        want, lost = record.want, record.coverage.lost or 0
+        if want.topic.kind is TopicKind.BOOK and want.topic.instrument is not None:
+            lost = self.suspicions.wrong_after(want.feed, want.topic.instrument, lost)
         self._log.append(
             Gap(
-                topics=(record.want.topic,),
-                from_=str(Cursor(self._log.epoch, record.coverage.lost or 0)),
+                topics=(want.topic,),
+                from_=str(Cursor(self._log.epoch, lost)),
                 to=str(Cursor(self._log.epoch, self._log.head + 1)),
-                cause=Cause.UPSTREAM,
+                cause=cause,
                 ts_recv=self._clock(),
-                feed=record.want.feed,
+                feed=want.feed,
             )
         )
 

@@ -114,19 +114,16 @@ class InterestLedger:
         self._holds: dict[Want, _Hold] = {}
         self._feeds: dict[FeedName, FeedInterest] = {}
         self._ending: set[Want] = set()
+        self._retired: set[FeedName] = set()
         self._watchers: list[Watcher] = []
 
     def __len__(self) -> int:
         return len(self._holds)
 
     def feed(self, name: FeedName) -> FeedInterest:
-        """Return a feed's interest: the same object each time."""
-        interest = self._feeds.get(name)
-        if interest is None:
-            interest = self._feeds[name] = FeedInterest(name)
-            for watcher in self._watchers:
-                _attach(interest, watcher)
-        return interest
+        """Return a feed's interest: the same object each time, unless it was retired meanwhile."""
+        self._retired.discard(name)
+        return self._feed(name)
 
     def wants(self) -> Iterable[Want]:
         """Return every want that is active."""
@@ -138,13 +135,17 @@ class InterestLedger:
         for interest in self._feeds.values():
             _attach(interest, watcher)
 
-    def drop(self, name: FeedName) -> bool:
-        """Forget a feed of which nothing is wanted; return whether that was so."""
-        interest = self._feeds.get(name)
-        if interest is not None and interest.topics:
-            return False
-        self._feeds.pop(name, None)
-        return True
+    def retire(self, name: FeedName) -> None:
+        """A feed is over, until somebody asks for its interest again."""
+        self._retired.add(name)
+
+    def departed(self) -> list[FeedName]:
+        """Forget the retired feeds of which nothing is wanted; return them."""
+        gone = [name for name in self._retired if not self._feed(name).topics]
+        for name in gone:
+            self._retired.discard(name)
+            del self._feeds[name]
+        return gone
 
     def active(self, want: Want) -> bool:
         """Whether anyone holds it, or did so within the linger or a lease."""
@@ -179,12 +180,20 @@ class InterestLedger:
         for want in ended:
             self._ending.discard(want)
             for topic in self._holds.pop(want).sources:
-                self.feed(want.feed).end(topic)
+                self._feed(want.feed).end(topic)
         return ended
 
     def next_expiry(self) -> float:
         """When `expire` has something to do; infinity = not before something changes."""
         return min((self._holds[want].until for want in self._ending), default=math.inf)
+
+    def _feed(self, name: FeedName) -> FeedInterest:
+        interest = self._feeds.get(name)
+        if interest is None:
+            interest = self._feeds[name] = FeedInterest(name)
+            for watcher in self._watchers:
+                _attach(interest, watcher)
+        return interest
 
     def _open(self, want: Want) -> tuple[_Hold, bool]:
         hold = self._holds.get(want)
@@ -193,7 +202,7 @@ class InterestLedger:
         sources = () if want.topic.kind is TopicKind.STATUS else self._sources(want)
         hold = self._holds[want] = _Hold(sources)
         for topic in sources:
-            self.feed(want.feed).begin(topic)
+            self._feed(want.feed).begin(topic)
         return hold, True
 
 

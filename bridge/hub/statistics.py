@@ -18,6 +18,7 @@ class HubStatistics(msgspec.Struct, frozen=True, kw_only=True):
         stale_bars: bars dropped because a later one was held.
         unchanged: events left out because they said nothing new.
         refusals: vendors' refusals remembered now.
+        mistakes: events lost by a mistake of ours.
     """
 
     epoch: str
@@ -38,3 +39,4 @@ class HubStatistics(msgspec.Struct, frozen=True, kw_only=True):
     stale_bars: int
     unchanged: int
     refusals: int
+    mistakes: int = 0

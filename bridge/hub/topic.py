@@ -175,11 +175,7 @@ class Topics:
             if not self._books[whole]:
                 del self._books[whole]
 
-    def vacate(self, feed: FeedName) -> bool:
-        """Forget a feed's health if nothing else is held of it, and nobody holds that; return whether nothing is left."""
-        records = list(self._feeds.get(feed, {}).values())
-        if any(record.subscriptions or record.want.topic.kind is not TopicKind.STATUS for record in records):
-            return False
-        for record in records:
+    def vacate(self, feed: FeedName) -> None:
+        """Forget all of a feed; nobody holds any of it."""
+        for record in list(self._feeds.get(feed, {}).values()):
             self.forget(record)
-        return True

@@ -76,12 +76,14 @@ class Covered(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         continued: nothing was lost by the break before: the vendor goes on from where it was, what came meanwhile follows,
             and what it cannot make good it declares by itself.
+        cause: whose fault the break before was, if there was one.
     """
 
     feed: FeedName
     topics: tuple[Topic, ...]
     ts_recv: UnixNanos
     continued: bool = False
+    cause: Cause = Cause.UPSTREAM
 
 
 class Uncovered(msgspec.Struct, frozen=True, kw_only=True):

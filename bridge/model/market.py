@@ -226,6 +226,7 @@ class OrderUpdate(MarketEvent, frozen=True, kw_only=True, gc=False):
         status: lower snake case (`partially_filled`); unknown words of the vendor pass through so spelled.
         order_type: lower case (`limit`, `market`, …).
         average_price: of what was filled; None while nothing was, or not said.
+        reconciled: no stream said it: a look over REST showed that it had changed.
     """
 
     account: AccountId
@@ -236,3 +237,4 @@ class OrderUpdate(MarketEvent, frozen=True, kw_only=True, gc=False):
     filled_quantity: Decimal
     status: str
     average_price: Decimal | None = None
+    reconciled: bool = False

@@ -4,7 +4,7 @@ Who asks what somebody is asking already waits for that answer. What comes back 
 they are history, and only who asked wants them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import structlog
@@ -24,7 +24,7 @@ from bridge.dialects.contract import (
     Site,
     SymbolTable,
 )
-from bridge.errors import BridgeError, VendorProtocolError, VendorRefused
+from bridge.errors import BridgeError, Mistakes, VendorProtocolError, VendorRefused
 from bridge.model import (
     AccountId,
     Bar,
@@ -55,7 +55,7 @@ class AskTools(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         dialect: spells them.
         symbols: the dialect's.
-        site: where the vendor lives.
+        site: where the vendor lives, and the keys that let us in, as they are now.
         connector: fetches.
         keeper: the feed's credential.
         publish: where answers go.
@@ -65,7 +65,7 @@ class AskTools(msgspec.Struct, frozen=True, kw_only=True):
 
     dialect: Dialect
     symbols: SymbolTable
-    site: Site
+    site: Callable[[], Site]
     connector: Connector
     keeper: TokenKeeper
     publish: Publish
@@ -85,6 +85,7 @@ class Asker:
         self._name = name
         self._tools = tools
         self._flights: dict[Question, _Flight] = {}
+        self._mistakes = Mistakes()
         self._turn = trio.Lock()
         self._next_at = 0.0
 
@@ -111,7 +112,7 @@ class Asker:
         if question.kind is QuestionKind.ORDER:
             question = msgspec.structs.replace(question, account=tools.account)
         credential = await tools.keeper.current()
-        request = tools.dialect.question(question, tools.symbols, tools.site, credential)
+        request = tools.dialect.question(question, tools.symbols, tools.site(), credential)
         if request is None:
             return None
         frame = await self._fetch(request)
@@ -145,8 +146,9 @@ class Asker:
             if isinstance(error, VendorProtocolError):
                 _log.warning("an answer could not be read", feed=self._name, reason=error.reason)
             return Answer(outcome=Outcome.FAILED)
-        except Exception:  # noqa: BLE001 - contained to where it happened, logged with its traceback
-            _log.exception("a question broke by a mistake of ours", feed=self._name)
+        except Exception as error:  # noqa: BLE001 - contained to where it happened, logged with its traceback
+            if self._mistakes.note(error):
+                _log.exception("a question broke by a mistake of ours", feed=self._name)
             return Answer(outcome=Outcome.FAILED)
         return self._answer(said)
 

@@ -6,58 +6,24 @@ A hand-over needs a second connection, so a feed makes one at a time. Where the 
 connection is closed first, and the break is declared. A hand-over that fails leaves the old connection speaking.
 """
 
-from collections.abc import Callable
-
-import msgspec
 import trio
 
 from bridge.dialects.contract import Credential, Lane
-from bridge.errors import BridgeError, TransportLost, VendorRefused
+from bridge.errors import BridgeError, Mistake, TransportLost, VendorRefused
 from bridge.model import Code, Topic
 from bridge.upstream.backoff import BASE_SECONDS, CAP_SECONDS, Backoff
 from bridge.upstream.bell import Bell
 from bridge.upstream.bookmark import Bookmark
+from bridge.upstream.carrier_tools import CarrierTools
 from bridge.upstream.effects import Aside, Confirmed, Declined, Effect, Emit, Expiring, Skipped
 from bridge.upstream.handover import has_spare_place, succession
-from bridge.upstream.link import Link, LinkTools
-from bridge.upstream.narrowing import Narrowing, is_of_topics
+from bridge.upstream.link import Link
+from bridge.upstream.narrowing import NARROWING_BASE_SECONDS, NARROWING_CAP_SECONDS, Narrowing, is_of_topics
 from bridge.upstream.overlap import AFTERMATH_SECONDS, Overlap
-from bridge.upstream.session import Session
-from bridge.upstream.standing import Standing
-from bridge.upstream.tokens import TokenKeeper
+from bridge.upstream.shelter import MISTAKE_CAP_SECONDS, SOUND_SECONDS
 from bridge.upstream.voice import Voice
 
 BAD_CREDENTIAL = frozenset({401, 403})
-
-NARROWING_BASE_SECONDS = 0.25
-NARROWING_CAP_SECONDS = 5.0
-"""While the topics that a vendor refuses are looked for, all others wait: sooner than after a loss, and still politely."""
-
-
-class CarrierTools(msgspec.Struct, frozen=True, kw_only=True):
-    """What every carrier of a feed uses.
-
-    Attributes:
-        link: what its links use.
-        session: makes a session for a lane.
-        next_name: names the next connection.
-        standing: the feed's.
-        keeper: the feed's credential.
-        handing_over: held during a hand-over.
-        random: draws from [0, 1).
-        notify: tells the feed to look at its plan again.
-        another_is_live: whether any carrier of the feed is ready.
-    """
-
-    link: LinkTools
-    session: Callable[[Lane], Session]
-    next_name: Callable[[], str]
-    standing: Standing
-    keeper: TokenKeeper
-    handing_over: trio.Lock
-    random: Callable[[], float]
-    notify: Callable[[], None]
-    another_is_live: Callable[[], bool]
 
 
 class Carrier:
@@ -84,7 +50,10 @@ class Carrier:
         self._bell = Bell()
         self._backoff = Backoff(BASE_SECONDS, CAP_SECONDS, tools.random)
         self._scope = trio.CancelScope()
+        self._mistakes = Backoff(BASE_SECONDS, MISTAKE_CAP_SECONDS, tools.random)
+        self._live_at = 0.0
         self._stale = False
+        self._outworn = False
         self._narrowing = Narrowing()
         self._between_choices = Backoff(NARROWING_BASE_SECONDS, NARROWING_CAP_SECONDS, tools.random)
         self._live: Link | None = None
@@ -106,6 +75,15 @@ class Carrier:
         """There is a new credential: move to a connection that uses it."""
         self._stale = self._renewed = True
         self._bell.ring()
+
+    def anew(self, topic: Topic) -> None:
+        """Have a topic said anew: asked for again where the transport allows it, else by moving to another connection."""
+        link = self._voice.speaking
+        if link is not None and link.ready and self._tools.link.profile.changeable:
+            link.anew((topic,))
+        else:
+            self._outworn = True
+            self._bell.ring()
 
     def close(self, reason: str) -> None:
         """End; what it covered is uncovered at once."""
@@ -131,7 +109,7 @@ class Carrier:
         topics = self._narrowing.among(self.topics)
         link = self._start(nursery, topics, credential, self._bookmark)
         self._voice.speaking = link
-        self._stale = False
+        self._stale = self._outworn = False
         while not (link.ready or link.end is not None):
             await self._bell.wait()
         if link.end is not None:
@@ -167,7 +145,7 @@ class Carrier:
     def _must_move(self, link: Link) -> bool:
         """A link whose credential ends, or whose topics cannot be changed but must, needs a successor."""
         changed = link.session.topics != self.topics and not self._tools.link.profile.changeable
-        return bool(self.topics) and (self._stale or changed)
+        return bool(self.topics) and (self._stale or self._outworn or changed)
 
     def _change(self, link: Link) -> None:
         link.drop(link.session.topics - self.topics)
@@ -178,16 +156,24 @@ class Carrier:
         error = link.end or TransportLost(f"{link.name}: it ended")
         self._voice.fall_silent(str(error))
         self._blame_credential(link, error)
-        await self._failed(error, self._between_choices if another_choice else self._backoff)
+        await self._failed(error, self._between_choices if another_choice else self._backoff_of(error))
 
     async def _failed(self, error: BridgeError, backoff: Backoff | None = None) -> None:
         self._tools.standing.failed(error, another_is_live=self._tools.another_is_live())
         await trio.sleep((backoff or self._backoff).next(_stay_away(error)))
 
+    def _backoff_of(self, error: BridgeError) -> Backoff:
+        """A vendor that confirms is well again; a mistake of ours is not, before long."""
+        if not isinstance(error, Mistake):
+            return self._backoff
+        if self._live is not None and trio.current_time() - self._live_at >= SOUND_SECONDS:
+            self._mistakes.reset()
+        return self._mistakes
+
     def _is_live(self, link: Link) -> None:
         if link is self._live:
             return
-        self._live = link
+        self._live, self._live_at = link, trio.current_time()
         self._backoff.reset()
         self._between_choices.reset()
         self._tools.standing.connects += 1
@@ -200,7 +186,7 @@ class Carrier:
     # ── two links ──
     async def _hand_over(self, nursery: trio.Nursery, old: Link) -> None:
         """Try once to move to a new link with the topics and the credential wanted now; a newer credential ends the wait."""
-        self._renewed = False
+        self._renewed = self._outworn = False
         async with self._tools.handing_over:
             failure = await self._try_hand_over(nursery, old)
         if failure is None or old.end is not None:

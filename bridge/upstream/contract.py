@@ -2,17 +2,18 @@
 
 | who | supplies | to |
 |---|---|---|
-| hub | `Publish`, `Interest` | feed |
+| hub | `Publish`, `Interest`, `Suspicions` | feed |
 | connector (`sse`, `websocket`) | `Connection`s | feed |
 | feed | `run`, `ask`, `statistics` | app |
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 import msgspec
 
-from bridge.dialects.contract import Answer, Frame, HttpRequest, Question
+from bridge.dialects.contract import Answer, Comment, Frame, HttpRequest, Question
 from bridge.model import FeedHealth, FeedName, Topic, UnixNanos, UpstreamEvent
 
 Publish = Callable[[UpstreamEvent], None]
@@ -28,6 +29,24 @@ class Interest(Protocol):
 
     async def changed(self) -> None:
         """Return once `wanted()` differs from what it was at the last call of `wanted()`; at once if it does already."""
+        ...
+
+
+class Suspicions(Protocol):
+    """Which books of one feed cannot be right as they stand, by what was published of them."""
+
+    @property
+    def crossed(self) -> Mapping[Topic, str]:
+        """Books whose best bid reaches their best ask; each with a sentence that tells the two."""
+        ...
+
+    @property
+    def baseless(self) -> AbstractSet[Topic]:
+        """Books of which changes have come, but which never came whole."""
+        ...
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call this after each change, in the midst of `publish`."""
         ...
 
 
@@ -47,8 +66,8 @@ class Connection(Protocol):
         """How long nothing may come before it counts as dead; whoever carries it sees to that (`silence`)."""
         ...
 
-    async def receive(self) -> Frame | None:
-        """Return the next frame, or None for what is no message (a comment).
+    async def receive(self) -> Frame | Comment | None:
+        """Return the next frame or comment, or None for what is neither (half a message).
 
         Raises:
             TransportLost: the connection ended or was closed; the sentence says which.
@@ -130,6 +149,9 @@ class FeedStatistics(msgspec.Struct, frozen=True, kw_only=True):
         connects: connections opened; `losses` connections lost; `retries` attempts that failed.
         token_expires_at: None without a token or a known end.
         via: the ids of the bridges that its events come by, the vendor's first, as last told; () where it is no bridge.
+        mistakes: what broke by a mistake of ours: a session, a poll, the whole feed.
+        doubted: how often a book was in doubt; `mended` how often it came whole after that.
+        reconciled: order states that no stream had said.
     """
 
     feed: FeedName
@@ -149,6 +171,10 @@ class FeedStatistics(msgspec.Struct, frozen=True, kw_only=True):
     token_expires_at: UnixNanos | None
     connections: tuple[ConnectionStatistics, ...]
     via: tuple[str, ...] = ()
+    mistakes: int = 0
+    doubted: int = 0
+    mended: int = 0
+    reconciled: int = 0
 
 
 class Feed(Protocol):

@@ -3,7 +3,7 @@
 import msgspec
 
 from bridge.dialects.contract import CredentialEnding, Health, Passage
-from bridge.model import Topic, UnixNanos, UpstreamEvent
+from bridge.model import Cause, Topic, UnixNanos, UpstreamEvent
 
 
 class Emit(msgspec.Struct, frozen=True):
@@ -21,10 +21,11 @@ class Confirmed(msgspec.Struct, frozen=True):
 
 
 class Skipped(msgspec.Struct, frozen=True):
-    """The vendor goes on with these, but declares that something is missing."""
+    """The vendor goes on with these, but something is missing."""
 
     topics: tuple[Topic, ...]
     reason: str
+    cause: Cause = Cause.UPSTREAM
 
 
 class Aside(msgspec.Struct, frozen=True):
@@ -83,7 +84,13 @@ class Complaint(msgspec.Struct, frozen=True):
     message: str
 
 
-Effect = Complaint | Emit | Confirmed | Skipped | Passed | Felt | Doubted | Declined | Say | Expiring | GiveUp
+class Strange(msgspec.Struct, frozen=True):
+    """The vendor said something of a kind that we do not know, for the first time."""
+
+    kind: str
+
+
+Effect = Complaint | Strange | Emit | Confirmed | Skipped | Passed | Felt | Doubted | Declined | Say | Expiring | GiveUp
 
 
 def at_once(word: CredentialEnding | Passage | Health) -> Effect:

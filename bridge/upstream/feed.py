@@ -3,7 +3,7 @@
 Only the first entry of `transports` is used: SSE and WebSocket make a `StreamFeed`, polling a `PollingFeed`.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from random import Random
 
@@ -16,14 +16,16 @@ from bridge.model import AccountId, FeedName
 from bridge.model.account import is_private
 from bridge.upstream.ask import AskTools
 from bridge.upstream.connectors import open_connector
-from bridge.upstream.contract import Feed, Interest, Publish
+from bridge.upstream.contract import Feed, Interest, Publish, Suspicions
 from bridge.upstream.http import HttpClient, open_client
+from bridge.upstream.in_force import InForce
 from bridge.upstream.polling import PollingFeed
 from bridge.upstream.settings import FeedSettings
 from bridge.upstream.standing import Standing
 from bridge.upstream.stream_feed import StreamFeed, StreamTerms
 from bridge.upstream.token_sources import Source
 from bridge.upstream.tokens import KeeperTerms, SourceKeeper, TokenKeeper, make_keeper
+from bridge.upstream.witness import Witness
 
 
 class FeedTools(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +38,7 @@ class FeedTools(msgspec.Struct, frozen=True, kw_only=True):
         random: for jitter.
         bridge: our own id, for a relay.
         source: where its credential comes from, instead of what its settings say.
+        suspicions: which of its books cannot be right.
     """
 
     publish: Publish
@@ -44,6 +47,7 @@ class FeedTools(msgspec.Struct, frozen=True, kw_only=True):
     random: Random
     bridge: str | None = None
     source: Source | None = None
+    suspicions: Suspicions | None = None
 
 
 @asynccontextmanager
@@ -61,8 +65,13 @@ async def open_feed(
         known = ", ".join(dialect.profile.transports)
         raise ConfigError(f"feeds.{name}.transports: {dialect.name} does not speak {transport}; it speaks {known}")
     account = account_of(name, settings)
-    site = site_of(settings)
-    standing = Standing(name, tools.publish, tools.clock)
+    in_force = InForce(settings)
+
+    def site() -> Site:
+        return site_of(in_force.now())
+
+    witness = Witness(tools.publish)
+    standing = Standing(name, witness, tools.clock)
     async with open_client(settings, tools.clock) as client, open_connector(transport, client, profile) as connector:
         asking = AskTools(
             dialect=dialect,
@@ -70,7 +79,7 @@ async def open_feed(
             site=site,
             connector=connector,
             keeper=_keeper(settings, dialect, site, client, tools),
-            publish=tools.publish,
+            publish=witness,
             clock=tools.clock,
             account=account,
         )
@@ -86,6 +95,10 @@ async def open_feed(
             interest=tools.interest,
             random=tools.random.random,
             bridge=tools.bridge,
+            witness=witness,
+            suspicions=tools.suspicions,
+            whole_books=transport in dialect.profile.replaces_books,
+            order_check_seconds=settings.order_check_seconds,
         )
         yield StreamFeed(standing, terms, asking)
 
@@ -97,7 +110,9 @@ def account_of(name: FeedName, settings: FeedSettings) -> AccountId | None:
     return AccountId(f"{name}/{settings.account}") if settings.account else None
 
 
-def _keeper(settings: FeedSettings, dialect: Dialect, site: Site, client: HttpClient, tools: FeedTools) -> TokenKeeper:
+def _keeper(
+    settings: FeedSettings, dialect: Dialect, site: Callable[[], Site], client: HttpClient, tools: FeedTools
+) -> TokenKeeper:
     if tools.source is None:
         return make_keeper(settings, dialect, site, client, tools.random.random)
     terms = KeeperTerms(settings.token_refresh_margin_seconds, tools.clock, tools.random.random)

@@ -7,17 +7,20 @@ in the settings does not happen. Answers come unencoded, so that a bound on byte
 import logging
 import re
 import urllib.parse
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx2
+import structlog
 import trio
 
 from bridge.clock import Clock
 from bridge.dialects.contract import Frame, HttpRequest
-from bridge.errors import TransportLost
+from bridge.errors import ConfigError, TransportLost
 from bridge.upstream.answer import Answer
 from bridge.upstream.faults import FOREIGN, lost
+from bridge.upstream.in_force import InForce
 from bridge.upstream.refusals import retry_after
 from bridge.upstream.route import Route, address_of, host_header, read_route
 from bridge.upstream.settings import FeedSettings
@@ -30,6 +33,11 @@ FETCH_SECONDS = 15.0
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 """Of one answer: the longest documented one (an instrument list) is below 1 MB."""
+
+RETIRED_CLIENTS = 1
+"""Clients of a way out that is no more, kept for the answers under way: nobody replaces a certificate every `FETCH_SECONDS`."""
+
+_log = structlog.get_logger(__name__)
 
 _URL_FORBIDDEN = re.compile(r"[^!-~]")
 _HEADER_FORBIDDEN = re.compile(r"^\s|[^\t -~]|\s\Z")
@@ -45,9 +53,11 @@ async def open_client(settings: FeedSettings, clock: Clock) -> AsyncIterator["Ht
     """
     for name in ("httpx2", "httpcore2"):  # at INFO they log whole URLs, and some vendors want the token in the query
         logging.getLogger(name).setLevel(logging.WARNING)
-    route = read_route(settings)
-    async with plain_client(route) as client:
-        yield HttpClient(client, route, clock)
+    client = HttpClient(settings, clock)
+    try:
+        yield client
+    finally:
+        await client.aclose()
 
 
 def plain_client(route: Route) -> httpx2.AsyncClient:
@@ -67,15 +77,37 @@ class HttpClient:
     """Sends a feed's requests. Any number at the same time; made by `open_client`.
 
     Args:
-        client: closed by who opened it.
-        route: the feed's way out, for others that need it too.
+        settings: the feed's; the files that they name are looked at whenever something connects.
         clock: stamps answers.
+
+    Raises:
+        ConfigError: a certificate, proxy or address in the settings is none.
     """
 
-    def __init__(self, client: httpx2.AsyncClient, route: Route, clock: Clock) -> None:
-        self._client = client
-        self.route = route
+    def __init__(self, settings: FeedSettings, clock: Clock) -> None:
         self.clock = clock
+        self._in_force = InForce(settings)
+        self._route = read_route(settings)
+        self._client = plain_client(self._route)
+        self._retired: deque[httpx2.AsyncClient] = deque()
+
+    @property
+    def route(self) -> Route:
+        """The feed's way out as it is now, for others that need it too."""
+        if self._in_force.changed():
+            try:
+                self._route = read_route(self._in_force.now())
+            except ConfigError as error:
+                _log.warning("the way to a vendor stays as it was", why=str(error))
+            else:
+                self._retired.append(self._client)
+                self._client = plain_client(self._route)
+        return self._route
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for client in (*self._retired, self._client):
+            await client.aclose()
 
     async def fetch(self, request: HttpRequest) -> Frame:
         """Send one request and return the whole answer, whatever its status.
@@ -105,29 +137,34 @@ class HttpClient:
             TransportLost: no answer, or an encoded one; the sentence says why.
         """
         peer = peer_of(request)
+        route = self.route
+        client = self._client
+        while len(self._retired) > RETIRED_CLIENTS:
+            await self._retired.popleft().aclose()
         try:
-            response = await self._client.send(self._prepare(request), stream=True)
+            response = await client.send(_prepared(client, route, request), stream=True)
         except FOREIGN as error:
             raise lost(peer, error) from error
         finally:
-            self._client.cookies.clear()
+            client.cookies.clear()
         answer = Answer(response, peer)
         if answer.head.headers.get("content-encoding", "identity") != "identity":
             await answer.aclose()
             raise TransportLost(f"{peer}: an encoded answer, though we asked for none")
         return answer
 
-    def _prepare(self, request: HttpRequest) -> httpx2.Request:
-        headers = list(request.headers)
-        url, extensions = request.url, {}
-        if self.route.connect_to is not None:
-            parts = urllib.parse.urlsplit(url)
-            headers.append(("host", host_header(url)))
-            extensions = {"sni_hostname": address_of(url).host}
-            url = parts._replace(netloc=str(self.route.connect_to)).geturl()
-        return self._client.build_request(
-            request.method, url, headers=headers, content=request.body or None, extensions=extensions
-        )
+
+def _prepared(client: httpx2.AsyncClient, route: Route, request: HttpRequest) -> httpx2.Request:
+    headers = list(request.headers)
+    url, extensions = request.url, {}
+    if route.connect_to is not None:
+        parts = urllib.parse.urlsplit(url)
+        headers.append(("host", host_header(url)))
+        extensions = {"sni_hostname": address_of(url).host}
+        url = parts._replace(netloc=str(route.connect_to)).geturl()
+    return client.build_request(
+        request.method, url, headers=headers, content=request.body or None, extensions=extensions
+    )
 
 
 def peer_of(request: HttpRequest) -> str:

@@ -12,15 +12,16 @@ import structlog
 import trio
 
 from bridge.clock import Clock
-from bridge.dialects.contract import Credential, TransportProfile
-from bridge.errors import BridgeError, TransportLost, VendorProtocolError
+from bridge.dialects.contract import Comment, Credential, TransportProfile
+from bridge.errors import BridgeError, Mistake, Mistakes, TransportLost, VendorProtocolError
 from bridge.model import Topic, UnixNanos
 from bridge.upstream.bell import Bell
 from bridge.upstream.bookmark import Bookmark
 from bridge.upstream.contract import Connection, ConnectionStatistics, Connector
-from bridge.upstream.effects import Complaint, Effect, Emit, GiveUp, Say
+from bridge.upstream.effects import Complaint, Effect, Emit, GiveUp, Say, Strange
 from bridge.upstream.pace import Pace
 from bridge.upstream.session import Session
+from bridge.upstream.shelter import name_of
 from bridge.upstream.silence import until_silent
 from bridge.upstream.state import SessionState
 
@@ -45,12 +46,14 @@ class LinkTools(msgspec.Struct, frozen=True, kw_only=True):
         profile: the transport's numbers.
         clock: stamps the statistics.
         places: one for each connection the vendor grants; held from before the request until after the end.
+        mistakes: the feed's.
     """
 
     connector: Connector
     profile: TransportProfile
     clock: Clock
     places: trio.Semaphore | None
+    mistakes: Mistakes
 
 
 class Link:
@@ -111,6 +114,10 @@ class Link:
         """Unsubscribe; only where the transport lets subscriptions change."""
         self._act(self.session.drop(topics))
 
+    def anew(self, topics: Sequence[Topic]) -> None:
+        """Have topics that are served begin afresh; only where the transport lets subscriptions change."""
+        self._act(self.session.anew(topics))
+
     def close(self, reason: str) -> None:
         """Leave: nothing that still comes is heard."""
         if self.end is None:
@@ -161,8 +168,9 @@ class Link:
         except BridgeError as error:
             self._finish(error)
         except Exception as error:  # noqa: BLE001 - contained to where it happened, logged with its traceback
-            _log.exception("a session broke by a mistake of ours", connection=self.name)
-            self._finish(TransportLost(f"{self.name}: an internal error ({type(error).__name__})"))
+            if self._tools.mistakes.note(error):
+                _log.exception("a session broke by a mistake of ours", connection=self.name)
+            self._finish(Mistake(f"{self.name}: an internal error ({name_of(error)})"))
 
     def _mark(self, cursor: str | None) -> None:
         """Note where it ended. One that was confirmed nothing has not come further than where it began."""
@@ -182,6 +190,9 @@ class Link:
                 self._act(self.session.malformed(error))
                 continue
             if frame is None:
+                continue
+            if isinstance(frame, Comment):
+                self._act(self.session.comment(frame))
                 continue
             if self.end is not None:
                 return  # nobody hears it, so it must not count as received
@@ -248,5 +259,7 @@ class Link:
                     self._finish(TransportLost(f"{self.name}: {reason}"))
                 case Complaint(code, message):
                     _log.warning("a vendor complains", connection=self.name, code=code[:64], message=message[:200])
+                case Strange(kind):
+                    _log.info("a vendor says what we do not know", connection=self.name, kind=kind)
                 case _:
                     self._hear(self, effect)

@@ -11,6 +11,10 @@ from bridge.model import Topic
 BAD_REQUEST = frozenset({400, 404, 422})
 """Answers that speak of what was asked for, not of who asked or how busy the vendor is."""
 
+NARROWING_BASE_SECONDS = 0.25
+NARROWING_CAP_SECONDS = 5.0
+"""While the topics that a vendor refuses are looked for, all others wait: sooner than after a loss, and still politely."""
+
 
 class Narrowing:
     """What of a slot's topics is left out of the next request."""

@@ -22,14 +22,16 @@ from bridge.dialects.contract import (
     TransportProfile,
     VendorError,
 )
-from bridge.errors import BridgeError, TransportLost, VendorProtocolError, VendorRefused
+from bridge.errors import BridgeError, Mistake, VendorProtocolError, VendorRefused
 from bridge.model import Code, FeedName, OrderUpdate, Topic, TopicKind, UpstreamEvent
 from bridge.upstream.ask import Asker, AskTools
 from bridge.upstream.backoff import BASE_SECONDS, CAP_SECONDS, Backoff
 from bridge.upstream.bell import Bell
 from bridge.upstream.changes import first_of
 from bridge.upstream.contract import FeedStatistics, Interest
+from bridge.upstream.orders import FINAL_STATUSES
 from bridge.upstream.roster import call_roll
+from bridge.upstream.shelter import sheltered
 from bridge.upstream.standing import Standing
 from bridge.upstream.stream_feed import COLLECT_SECONDS
 from bridge.upstream.subject import subject_of
@@ -39,9 +41,6 @@ POLL_SECONDS = 5.0
 
 FAILURES_UNCOVERING = 2
 """Polls that fail in a row before a topic counts as no longer received."""
-
-FINAL_STATUSES = frozenset({"executed", "filled", "cancelled", "canceled", "rejected", "expired"})
-"""An order's last words; the first, third and fifth are Liquidity's (VENDORS §2.3), the rest other parties' for the same."""
 
 POLLED_ORDERS = 100
 """Orders polled at the same time; the one asked for longest ago gives way."""
@@ -89,7 +88,12 @@ class PollingFeed:
         self._orders: dict[str, None] = {}
 
     async def run(self) -> None:
-        """Poll the wanted topics until cancelled."""
+        """Poll the wanted topics until cancelled; what breaks by a mistake of ours begins again after a while."""
+        await sheltered(self._run, self._standing, self._random)
+
+    async def _run(self) -> None:
+        self._polls.clear()
+        self._answering.clear()
         self._standing.idle()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._tools.keeper.run)
@@ -173,8 +177,9 @@ class PollingFeed:
             self._standing.malformed += isinstance(error, VendorProtocolError)
             return error
         except Exception as error:  # noqa: BLE001 - contained to where it happened, logged with its traceback
-            _log.exception("a poll broke by a mistake of ours", feed=self.name)
-            return TransportLost(f"an internal error ({type(error).__name__})")
+            if self._standing.mistakes.note(error):
+                _log.exception("a poll broke by a mistake of ours", feed=self.name)
+            return Mistake(f"an internal error ({type(error).__name__})")
         return None
 
     def _heard(self, key: Topic | str, said: Sequence[UpstreamEvent | Signal]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from bridge.dialects.contract import (
     Asked,
+    Comment,
     Credential,
     CredentialEnding,
     Decoder,
@@ -42,14 +43,13 @@ from bridge.upstream.effects import (
     GiveUp,
     Say,
     Skipped,
+    Strange,
     at_once,
 )
+from bridge.upstream.patience import Patience
 from bridge.upstream.reminders import due_now
 from bridge.upstream.state import SessionState, Turn, after
 from bridge.upstream.subject import MarketFact
-
-MALFORMED_IN_A_ROW = 20
-"""So many malformed frames without a sound one between them: this is not the party we think it is; reconnect."""
 
 
 class Session:
@@ -75,7 +75,7 @@ class Session:
         counters: SessionCounters,
     ) -> None:
         self.state = SessionState.CONNECTING
-        self.malformed_in_a_row = 0
+        self._patience = Patience()
         self._asked = asked
         self._requests = requests
         self._decoder = decoder
@@ -155,6 +155,12 @@ class Session:
         texts = self._requests.unsubscribe(old)
         return [Say(tuple(texts))] if texts else []
 
+    def anew(self, topics: Sequence[Topic]) -> list[Effect]:
+        """Ask for what is served to begin afresh; it stays confirmed, since nothing but its past is given up."""
+        known = [topic for topic in topics if topic in self._asked]
+        texts = (*self._requests.unsubscribe(known), *self._requests.subscribe(known)) if known else ()
+        return [Say(texts)] if texts else []
+
     def ping(self) -> bytes | None:
         """Return the application's own ping, or None where the protocol's is all there is."""
         return self._requests.ping()
@@ -174,28 +180,25 @@ class Session:
 
     # ── what the vendor does ──
     def receive(self, frame: Frame) -> list[Effect]:
-        """Return what follows from a frame, in order.
-
-        Raises:
-            Exception: only for a mistake of the decoder's; whoever runs the session contains it.
-        """
+        """Return what follows from a frame, in order. A mistake of the decoder's comes through; the link contains it."""
         try:
             said = self._decoder.decode(frame)
         except VendorProtocolError as error:
             return self.malformed(error)
-        self.malformed_in_a_row = 0
+        self._patience.sound()
         effects: list[Effect] = []
         for word in said:
             effects += self._event(word) if isinstance(word, MarketEvent) else self._follow(word)
         return effects
 
+    def comment(self, comment: Comment) -> list[Effect]:
+        """Return what follows from a comment; it shows nothing to be served."""
+        return [effect for word in self._decoder.comment(comment.text) for effect in self._follow(word)]
+
     def malformed(self, error: VendorProtocolError) -> list[Effect]:
-        """Count what could not be read; give up past `MALFORMED_IN_A_ROW`."""
+        """Count what could not be read; give up when it is too much."""
         self._counters.malformed += 1
-        self.malformed_in_a_row += 1
-        if self.malformed_in_a_row < MALFORMED_IN_A_ROW:
-            return []
-        return [GiveUp(f"{MALFORMED_IN_A_ROW} malformed messages in a row, the last: {error.reason}")]
+        return [*self._patience.malformed(error)]
 
     def answered(self, topics: Sequence[Topic]) -> list[Effect]:
         """The pong of a ping sent behind a subscribe came: what was not refused or put in doubt by now is served."""
@@ -204,16 +207,18 @@ class Session:
     def _follow(self, word: UpstreamEvent | Signal) -> list[Effect]:
         effects: list[Effect] = []
         match word:
-            case Unknown():
-                self._counters.unknown += 1
+            case Unknown(kind):
+                effects = [Strange(kind)] if self._counters.strange(kind) else []
             case CredentialEnding() | Passage() | Health():
                 effects = [at_once(word)]
             case VendorError(code, message, fatal):
                 effects = [GiveUp(f"the vendor said {code}: {message}")] if fatal else self._complained(code, message)
             case Ready(topics, continued):
-                effects = self._confirm(self._opened_with() if topics is None else topics, continued=continued)
-            case Missed(topics, reason):
-                effects = self._missed(topics, reason)
+                # a greeting confirms what the opening request carried; a subscribe sent later has an answer of its own
+                opened_with = (topic for topic in self._pending if topic in self._in_request)
+                effects = self._confirm(tuple(opened_with) if topics is None else topics, continued=continued)
+            case Missed():
+                effects = self._missed(word)
             case Refused(topic, code, message):
                 effects = self._refused(topic, code, message)
             case SubscriptionsLost(topics):
@@ -223,17 +228,12 @@ class Session:
         return effects
 
     def _event(self, event: MarketFact) -> list[Effect]:
-        is_order = isinstance(event, OrderUpdate)
-        topic = Topic(TopicKind.ORDER, scope=self._account) if is_order else topic_of(event)
+        topic = Topic(TopicKind.ORDER, scope=self._account) if isinstance(event, OrderUpdate) else topic_of(event)
         if topic not in self._asked:
             return []
         self._counters.events += 1
         emit = Emit(event, topic)
         return [*self._confirm((topic,)), emit] if topic in self._pending else [emit]
-
-    def _opened_with(self) -> tuple[Topic, ...]:
-        """What a greeting confirms: what the opening request carried; a subscribe sent later has an answer of its own."""
-        return tuple(topic for topic in self._pending if topic in self._in_request)
 
     def _confirm(self, topics: Sequence[Topic], *, continued: bool = False) -> list[Effect]:
         fresh = tuple(topic for topic in topics if topic in self._pending)
@@ -245,10 +245,10 @@ class Session:
         self._turn(Turn.CONFIRMED)
         return [Confirmed(fresh, self._resuming.intersection(fresh) if continued else frozenset())] if fresh else []
 
-    def _missed(self, topics: Sequence[Topic], reason: str) -> list[Effect]:
+    def _missed(self, said: Missed) -> list[Effect]:
         """Of what is not confirmed nothing was promised."""
-        known = tuple(topic for topic in topics if topic in self._confirmed)
-        return [Skipped(known, reason)] if known else []
+        known = tuple(topic for topic in said.topics if topic in self._confirmed)
+        return [Skipped(known, said.reason, said.cause)] if known else []
 
     def _refused(self, topic: Topic | None, code: str, message: str) -> list[Effect]:
         if topic is None and len(self._pending) == 1:

@@ -1,8 +1,29 @@
 """What an operator may say of a feed: `[feeds.<name>]`. Everything else about a vendor is a constant of its dialect."""
 
+from typing import Self
+
 import msgspec
 
 from bridge.dialects.contract import Transport
+
+
+class FileText(str):
+    """A value that stands in a file (`{ file = "…" }`), and where, so that a running feed can read it again.
+
+    Args:
+        text: what the file held.
+        path: the file's.
+    """
+
+    __slots__ = ("path",)
+
+    def __new__(cls, text: str, path: str) -> Self:
+        """Make one."""
+        made = super().__new__(cls, text)
+        made.path = path
+        return made
+
+    path: str
 
 
 class TokenSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,6 +76,7 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         token_refresh_margin_seconds: how long before its end a token is replaced; never more than half its life.
         instruments: globs of unlisted ids that this feed may serve.
         account: whose order events these are, the `<name>` of `<feed>/<name>`; None = order events are ignored.
+        order_check_seconds: how often open orders are compared with what REST says; 0 = never.
         max_connections: instead of the vendor's own number.
         book_depth: levels a side asked of the vendor; None = its default.
         proxy: `http://[user:password@]host:port`, an HTTP CONNECT proxy.
@@ -79,6 +101,7 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     token_refresh_margin_seconds: float = 60
     instruments: tuple[str, ...] = ("*",)
     account: str | None = None
+    order_check_seconds: float = 30
     max_connections: int | None = None
     book_depth: int | None = None
     settle_seconds: float = 30

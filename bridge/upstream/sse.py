@@ -10,7 +10,7 @@ from collections import deque
 import trio
 
 from bridge.clock import Clock
-from bridge.dialects.contract import Frame, HttpRequest
+from bridge.dialects.contract import Comment, Frame, HttpRequest
 from bridge.errors import TransportLost, VendorProtocolError
 from bridge.upstream.exchange import Exchange, exchange
 from bridge.upstream.http import HttpClient, peer_of
@@ -22,9 +22,6 @@ ANSWER_SECONDS = 15.0
 
 REFUSAL_BYTES = 16 * 1024
 """Of a refusal's body; what is longer is no explanation."""
-
-COMMENTS_KEPT = 32
-"""The newest comments that a connection remembers: some servers report losses in them."""
 
 _HEADERS = (
     ("user-agent", "feedbridge"),
@@ -84,7 +81,6 @@ class SseConnection:
     Attributes:
         last_event_id: the id in force at the newest frame handed out; None before any, or after the vendor cleared it.
         retry_seconds: the reconnection time the vendor last asked for; None before any.
-        comments: the newest comments' texts, oldest first.
         received_bytes: how many bytes came.
         heard_at: when the last of them came, in Trio's time; `silence_seconds` later it counts as dead.
     """
@@ -94,7 +90,6 @@ class SseConnection:
     ) -> None:
         self.last_event_id: str | None = None
         self.retry_seconds: float | None = None
-        self.comments: deque[str] = deque(maxlen=COMMENTS_KEPT)
         self.received_bytes = 0
         self._answer = answer
         self._peer = peer
@@ -106,8 +101,8 @@ class SseConnection:
         self._ts_recv = clock()
         self._lost: str | None = None
 
-    async def receive(self) -> Frame | None:
-        """Return the next event, or None for a comment or for bytes that complete nothing; see the contract."""
+    async def receive(self) -> Frame | Comment | None:
+        """Return the next event or comment, or None for bytes that complete nothing; see the contract."""
         if not self._parsed:
             chunk = await self._next_chunk()
             self._ts_recv = self._clock()
@@ -118,8 +113,7 @@ class SseConnection:
             return None
         parsed = self._parsed.popleft()
         if isinstance(parsed, SseComment):
-            self.comments.append(parsed.text)
-            return None
+            return Comment(parsed.text)
         if parsed.id is not None:
             self.last_event_id = parsed.id or None
         if parsed.retry is not None:

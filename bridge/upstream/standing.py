@@ -13,8 +13,8 @@ import trio
 
 from bridge.clock import Clock
 from bridge.dialects.contract import Credential, Health
-from bridge.errors import BridgeError, VendorRefused
-from bridge.model import Covered, FeedHealth, FeedName, FeedStatus, Topic, TopicRefused, Uncovered, UnixNanos
+from bridge.errors import BridgeError, Mistake, VendorRefused
+from bridge.model import Cause, Covered, FeedHealth, FeedName, FeedStatus, Topic, TopicRefused, Uncovered, UnixNanos
 from bridge.upstream.contract import ConnectionStatistics, FeedStatistics, Publish
 from bridge.upstream.counters import SessionCounters
 from bridge.upstream.effects import Aside, Felt, Passed
@@ -145,12 +145,29 @@ class Standing(SessionCounters):
         """How many topics are covered."""
         return len(self._covered)
 
-    def cover(self, topics: Iterable[Topic], *, continued: bool = False) -> None:
-        """These are received completely from here on; `continued`: as they were before the break, which cost nothing."""
+    def covers(self, topic: Topic) -> bool:
+        """Whether a topic is received completely."""
+        return topic in self._covered
+
+    def skip(self, topics: Iterable[Topic], reason: str, cause: Cause) -> None:
+        """Of those of these that are received completely, something is missing: a moment without coverage."""
+        known = [topic for topic in topics if topic in self._covered]
+        self.uncover(known, reason)
+        self.cover(known, cause=cause)
+
+    def cover(self, topics: Iterable[Topic], *, continued: bool = False, cause: Cause = Cause.UPSTREAM) -> None:
+        """These are received completely from here on.
+
+        Args:
+            topics: those not covered yet count.
+            continued: as they were before the break, which cost nothing.
+            cause: whose fault the break before was.
+        """
         new = tuple(sorted((topic for topic in topics if topic not in self._covered), key=str))
         if new:
             self._covered.update(new)
-            self.publish(Covered(feed=self.name, topics=new, ts_recv=self.clock(), continued=continued))
+            now = self.clock()
+            self.publish(Covered(feed=self.name, topics=new, ts_recv=now, continued=continued, cause=cause))
 
     def uncover(self, topics: Iterable[Topic], reason: str) -> None:
         """Something of these may be missed from here on."""
@@ -160,6 +177,10 @@ class Standing(SessionCounters):
             self.publish(
                 Uncovered(feed=self.name, topics=gone, ts_recv=self.clock(), reason=reason[:REASON_CHARACTERS])
             )
+
+    def uncover_all(self, reason: str) -> None:
+        """Something of everything may be missed from here on."""
+        self.uncover(tuple(self._covered), reason)
 
     # ── refusals ──
     @property
@@ -216,6 +237,10 @@ class Standing(SessionCounters):
             token_expires_at=None if credential is None else credential.expires_at,
             connections=connections,
             via=self.via,
+            mistakes=self.mistakes.count,
+            doubted=self.doubted,
+            mended=self.mended,
+            reconciled=self.reconciled,
         )
 
     def _publish_refusal(self, topic: Topic, code: str, message: str) -> None:
@@ -225,6 +250,8 @@ class Standing(SessionCounters):
 
 def _patience(error: BridgeError) -> int:
     """How many failures in a row make a feed count as down: a refusal is meant, but a first 401 may be a passing one."""
+    if isinstance(error, Mistake):
+        return 1
     if not isinstance(error, VendorRefused) or error.status is None or not 400 <= error.status < 500:
         return DOWN_AFTER
     return {401: 2, 403: 2, 408: DOWN_AFTER, 425: DOWN_AFTER, 429: DOWN_AFTER}.get(error.status, 1)

@@ -10,14 +10,16 @@ from itertools import count
 import msgspec
 import trio
 
-from bridge.dialects.contract import Answer, Asked, Lane, Question, Transport, TransportProfile
+from bridge.dialects.contract import Answer, Asked, Lane, Outcome, Question, QuestionKind, Transport, TransportProfile
 from bridge.model import AccountId, Code, FeedName, Topic
 from bridge.upstream.ask import Asker, AskTools
 from bridge.upstream.bell import Bell
-from bridge.upstream.carrier import Carrier, CarrierTools
+from bridge.upstream.carrier import Carrier
+from bridge.upstream.carrier_tools import CarrierTools
 from bridge.upstream.changes import first_of
-from bridge.upstream.contract import FeedStatistics, Interest
+from bridge.upstream.contract import FeedStatistics, Interest, Suspicions
 from bridge.upstream.link import LinkTools
+from bridge.upstream.orders import OrderCheck
 from bridge.upstream.planner import (
     Add,
     Change,
@@ -31,12 +33,18 @@ from bridge.upstream.planner import (
     plan,
     planned_slots,
 )
+from bridge.upstream.repairs import Repairs
 from bridge.upstream.roster import call_roll
 from bridge.upstream.session import Session
+from bridge.upstream.shelter import sheltered
 from bridge.upstream.standing import Standing
+from bridge.upstream.witness import Witness
 
 COLLECT_SECONDS = 0.1
 """How long changes of interest are collected before the vendor is told."""
+
+FRESH_BOOK_SECONDS = 5.0
+"""How long a fresh book over REST is waited for; longer, and the stream has said it again."""
 
 
 class StreamTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +58,10 @@ class StreamTerms(msgspec.Struct, frozen=True, kw_only=True):
         interest: what clients want.
         random: draws from [0, 1).
         bridge: our own id, for a relay.
+        witness: what the feed publishes by, for those who follow it; None = nobody does.
+        suspicions: of the feed's books; None = none.
+        whole_books: whether this transport says books whole, each time.
+        order_check_seconds: how often open orders are compared with REST; 0 = never.
     """
 
     transport: Transport
@@ -60,6 +72,10 @@ class StreamTerms(msgspec.Struct, frozen=True, kw_only=True):
     interest: Interest
     random: Callable[[], float]
     bridge: str | None = None
+    witness: Witness | None = None
+    suspicions: Suspicions | None = None
+    whole_books: bool = False
+    order_check_seconds: float = 0
 
 
 class StreamFeed:
@@ -83,6 +99,14 @@ class StreamFeed:
         self._bell = Bell()
         self._wanted: frozenset[Topic] = frozenset()
         self._carrier_tools = self._make_tools()
+        self._watches: list[Repairs | OrderCheck] = []
+        if terms.suspicions is not None:
+            self._watches.append(Repairs(standing, terms.suspicions, self._say_anew, terms.random))
+        if terms.account is not None and terms.order_check_seconds:
+            self._watches.append(OrderCheck(standing, self._asker.fetch, terms.order_check_seconds))
+        if terms.witness is not None:
+            for watch in self._watches:
+                watch.follow(terms.witness)
         changeable = terms.profile.changeable
         self._limits = PlanLimits(
             changeable=changeable,
@@ -94,11 +118,17 @@ class StreamFeed:
         return self._tools.dialect.subscriptions(topics, self._terms.transport)
 
     async def run(self) -> None:
-        """Keep the wanted topics subscribed until cancelled."""
+        """Keep the wanted topics subscribed until cancelled; what breaks by a mistake of ours begins again after a while."""
+        await sheltered(self._run, self._standing, self._terms.random)
+
+    async def _run(self) -> None:
+        self._carriers.clear()
         self._standing.idle()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._tools.keeper.run)
             nursery.start_soon(self._follow_credential)
+            for watch in self._watches:
+                nursery.start_soon(watch.run)
             while True:
                 self._apply(nursery)
                 await self._changed()
@@ -167,6 +197,20 @@ class StreamFeed:
         carrier = self._carriers[number] = Carrier(number, lane, topics, self._carrier_tools)
         nursery.start_soon(carrier.run)
 
+    async def _say_anew(self, book: Topic) -> None:
+        """Have the vendor say a book whole; where it always does, a look over REST is the lightest way.
+
+        Where it says changes, only what comes in order with them is a base for them, and no REST answer does.
+        """
+        if self._terms.whole_books:
+            question = Question(kind=QuestionKind.BOOK, instrument=book.instrument)
+            answer = await self.ask(question, FRESH_BOOK_SECONDS)
+            if answer.outcome is Outcome.ANSWERED:
+                return
+        for carrier in self._carriers.values():
+            if book in carrier.topics:
+                carrier.anew(book)
+
     # ── credentials ──
     async def _follow_credential(self) -> None:
         """Move every connection to a new credential; the keeper says when there is one."""
@@ -186,6 +230,7 @@ class StreamFeed:
             profile=self._terms.profile,
             clock=self._standing.clock,
             places=trio.Semaphore(maximum) if maximum else None,
+            mistakes=self._standing.mistakes,
         )
         return CarrierTools(
             link=link,
@@ -204,7 +249,7 @@ class StreamFeed:
         asked = Asked(self.name, lane, tools.symbols, depth=terms.depth, bridge=terms.bridge)
         return Session(
             asked,
-            tools.dialect.requests(asked, tools.site),
+            tools.dialect.requests(asked, tools.site()),
             tools.dialect.decoder(asked),
             profile=terms.profile,
             account=terms.account,

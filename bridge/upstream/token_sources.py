@@ -17,6 +17,7 @@ import trio
 from bridge.dialects.contract import Credential, Frame, HttpRequest
 from bridge.errors import ConfigError, VendorRefused
 from bridge.model import SECONDS, UnixNanos
+from bridge.upstream.in_force import Stamp, stamp_of
 from bridge.upstream.refusals import Head, words_of
 
 COMMAND_SECONDS = 30.0
@@ -113,27 +114,20 @@ class FileSource:
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: Stamp = None
 
     async def get(self) -> Credential:
         """Read it; white space around the token does not count."""
         await trio.lowlevel.checkpoint()
-        self._seen = self._stamp()
+        self._seen = stamp_of(self._path)
         return _credential(self._read(), f"token.file: {self._path}")
 
     async def changed(self) -> None:
         """Return when the file is another one, or was written to, since it was last read."""
         while True:  # no event tells of a file: it may lie on any file system
-            if self._stamp() != self._seen:
+            if stamp_of(self._path) != self._seen:
                 return
             await trio.sleep(POLL_SECONDS)
-
-    def _stamp(self) -> tuple[int, int, int] | None:
-        try:
-            stat = self._path.stat()
-        except OSError:
-            return None
-        return stat.st_mtime_ns, stat.st_ino, stat.st_size
 
     def _read(self) -> str:
         try:
@@ -186,14 +180,14 @@ class MintSource:
     """A token that the vendor mints for our key.
 
     Args:
-        request: the dialect's `mint`.
+        request: the dialect's `mint`, asked each time: the key may be another one.
         minted: the dialect's `minted`, which reads the answer.
         fetch: sends the request.
     """
 
     def __init__(
         self,
-        request: HttpRequest,
+        request: Callable[[], HttpRequest],
         minted: Callable[[bytes], Credential],
         fetch: Callable[[HttpRequest], Awaitable[Frame]],
     ) -> None:
@@ -203,9 +197,10 @@ class MintSource:
 
     async def get(self) -> Credential:
         """Mint one."""
-        answer = await self._fetch(self._request)
+        request = self._request()
+        answer = await self._fetch(request)
         if answer.status not in (200, 201):
-            reason = words_of(self._request, Head(answer.status, "", {}), answer.data)
+            reason = words_of(request, Head(answer.status, "", {}), answer.data)
             raise VendorRefused(answer.status, f"no token: {reason}", answer.retry_after_seconds)
         credential = self._minted(answer.data)
         if credential.expires_at is not None:
@@ -217,7 +212,7 @@ class MintSource:
         await trio.sleep_forever()
 
     def __repr__(self) -> str:
-        return f"the mint {self._request.url.partition('?')[0]}"
+        return f"the mint {self._request().url.partition('?')[0]}"
 
 
 def expiry_of(token: str) -> UnixNanos | None:

@@ -228,7 +228,7 @@ class SourceKeeper:
 
 
 def make_keeper(
-    settings: FeedSettings, dialect: Dialect, site: Site, client: HttpClient, random: Callable[[], float]
+    settings: FeedSettings, dialect: Dialect, site: Callable[[], Site], client: HttpClient, random: Callable[[], float]
 ) -> TokenKeeper:
     """Make a feed's keeper: the configured token's, else the dialect's mint, else none.
 
@@ -238,10 +238,10 @@ def make_keeper(
     terms = KeeperTerms(settings.token_refresh_margin_seconds, client.clock, random)
     if settings.token is not None:
         return SourceKeeper(_configured(settings.token), terms)
-    request = dialect.mint(site)
-    if request is None:
+    first = dialect.mint(site())
+    if first is None:
         return NoTokens()
-    return SourceKeeper(MintSource(request, dialect.minted, client.fetch), terms)
+    return SourceKeeper(MintSource(lambda: dialect.mint(site()) or first, dialect.minted, client.fetch), terms)
 
 
 def _configured(source: TokenSource) -> Source:

@@ -174,11 +174,14 @@ class Visitors:
         """Open and close private feeds until cancelled."""
         async with trio.open_nursery() as nursery:
             while True:
-                while self._due:
-                    account, visit = self._due.popitem()
-                    self._attended[account] = visit
-                    nursery.start_soon(self._attend, visit)
+                self._begin(nursery)
                 await self._bell.wait()
+
+    def _begin(self, nursery: trio.Nursery) -> None:
+        while self._due:
+            account, visit = self._due.popitem()
+            self._attended[account] = visit
+            nursery.start_soon(self._attend, visit)
 
     def _call(self, visit: Visit) -> None:
         if self._is_due(visit) and visit.account not in self._attended:

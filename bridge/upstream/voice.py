@@ -116,8 +116,7 @@ class Voice:
         """A link's vendor declares a hole: a moment without coverage, unless another link that is heard has no such hole."""
         speaks_for = link.session.topics if self.speaking is None else self.speaking.session.topics
         topics = [topic for topic in said.topics if link is self.speaking or topic not in speaks_for]
-        self._standing.uncover(topics, said.reason)
-        self._standing.cover(topics)
+        self._standing.skip(topics, said.reason, said.cause)
 
     # ── a vendor that is a bridge ──
     def aside(self, link: Link, said: Aside) -> None:

@@ -39,3 +39,12 @@ def test_every_mistake_of_every_part_is_told_at_once():
     assert [problem.partition(":")[0] for problem in caught.value.problems] == [
         *("listen.bind", "listen.admin_bind", "feeds.lq.connect_to")
     ]
+
+
+def test_what_a_vendors_users_will_not_see_is_told():
+    visited = "[feeds.lq.client_tokens]\n"
+    assert examine(config(AUTH + 'default_topics = ["*"]\n' + FEED + visited)) == []
+    (orders,) = examine(config(AUTH + 'default_topics = ["*"]\n' + FEED + 'transports = ["websocket"]\n' + visited))
+    assert orders.startswith("feeds.lq.client_tokens: none of its transports brings orders")
+    notes = examine(config(AUTH + FEED + visited))
+    assert any(note.startswith("feeds.lq.client_tokens.topics and auth.default_topics are empty") for note in notes)

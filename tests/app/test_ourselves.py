@@ -54,6 +54,13 @@ def test_every_address_that_a_feed_dials_is_looked_at():
     assert [told.partition(":")[0] for told in problems(listen, *urls)] == [
         *("feeds.vendor.websocket_url", "feeds.vendor.token_url")
     ]
+    tokens = ["[feeds.vendor.client_tokens]", 'check_url = "http://127.0.0.1:8080/t"']
+    (told,) = problems(listen, 'url = "http://192.0.2.1"', *tokens)
+    assert told.startswith("feeds.vendor.client_tokens.check_url: ")
+    assert not problems(listen, 'url = "http://192.0.2.1"', 'connect_to = "192.0.2.7:80"', *tokens)
+    keys = ["[feeds.vendor.client_tokens]", 'jwks_url = "http://127.0.0.1:8080/t"', 'issuer = "i"', 'audience = "a"']
+    (told,) = problems(listen, 'url = "http://192.0.2.1"', 'connect_to = "192.0.2.7:80"', *keys)
+    assert told.startswith("feeds.vendor.client_tokens.jwks_url: ")
     (told,) = problems(listen, 'url = "https://192.0.2.1"', 'connect_to = "127.0.0.1:8080"')
     assert told.startswith("feeds.vendor.connect_to: ")
 

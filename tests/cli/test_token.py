@@ -69,3 +69,12 @@ def test_without_a_secret_the_sentence_says_how_to_set_one(token):
     assert (code, printed) == (2, "")
     assert said.startswith("feedbridge: auth.secret is not set")
     assert 'env = "BRIDGE_SECRET"' in said
+
+
+def test_the_account_of_a_vendors_user_cannot_be_granted(token, capsys):
+    with pytest.raises(SystemExit) as ended:
+        token("--sub", "mallory", "--accounts", "lq/acme-1,lq/~0123456789ab.alice")
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert "'lq/~0123456789ab.alice' is the account of a vendor's user" in said.err
+    assert not said.out

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import load_config, parse_config
+from bridge.config import effective, load_config, parse_config
 from bridge.errors import ConfigError
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -99,6 +99,19 @@ def test_values_come_from_the_environment_and_from_files_beside_the_configuratio
     config = parse_config(text, tmp_path / "bridge.toml", {"KEY": "k-1"})
     assert config.auth.secret == SECRET
     assert config.feeds["lq"].api_key == "k-1"
+
+
+def test_a_feeds_value_from_a_file_remembers_the_file_because_it_is_read_again(tmp_path):
+    (tmp_path / "secret.txt").write_text(SECRET)
+    (tmp_path / "proxy.txt").write_text("http://corp:sesame@proxy.corp:3128\n")
+    text = '[auth]\nsecret = { file = "secret.txt" }\n' + FEED + 'proxy = { file = "proxy.txt" }\n'
+    config = parse_config(text, tmp_path / "bridge.toml", {})
+    proxy = config.feeds["lq"].proxy
+    assert proxy == "http://corp:sesame@proxy.corp:3128"
+    assert proxy.path == str(tmp_path / "proxy.txt")
+    assert type(config.auth.secret) is str
+    shown = effective(config)
+    assert 'feeds.lq.proxy = "http://corp:********@proxy.corp:3128"' in shown
 
 
 def test_a_missing_variable_or_file_is_one_sentence_with_the_way_out(tmp_path):

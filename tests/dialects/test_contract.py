@@ -1,8 +1,21 @@
 """The parts of the dialect contract that are more than words: the symbol table, what a session asked for, and the loader."""
 
+from urllib.parse import parse_qsl, urlsplit
+
 import pytest
 
-from bridge.dialects.contract import Asked, Credential, Lane, Mint, Renew, Request, Site, SymbolTable, Transport
+from bridge.dialects.contract import (
+    Asked,
+    Credential,
+    HttpRequest,
+    Lane,
+    Mint,
+    Renew,
+    Request,
+    Site,
+    SymbolTable,
+    Transport,
+)
 from bridge.dialects.contract.profile import alias_key
 from bridge.dialects.contract.server import Endpoint, EndpointKind
 from bridge.dialects.loader import dialect_names, load_dialect
@@ -117,3 +130,35 @@ def test_a_dialect_is_found_by_its_folder():
 def test_an_unknown_dialect_is_a_config_error_that_lists_those_there_are():
     with pytest.raises(ConfigError, match=r"no dialect 'liquidty'; there are .*liquidity"):
         load_dialect("liquidty")
+
+
+CHECKS = {
+    "canonical": ("https://v/v1/instruments", "authorization"),
+    "liquidity": ("https://v/v1/orders/ord_00000000000000000000", "authorization"),
+    "tradingview": ("https://v/sse/stream", "token"),
+}
+
+
+def shown(request: HttpRequest) -> tuple[str, str | None]:
+    """Where a request goes, and the token in it, header or query."""
+    query = dict(parse_qsl(urlsplit(request.url).query))
+    headers = {name.lower(): value.removeprefix("Bearer ") for name, value in request.headers}
+    return request.url.partition("?")[0], query.get("token") or headers.get("authorization")
+
+
+@pytest.mark.parametrize("name", dialect_names())
+def test_a_dialect_knows_what_to_ask_so_that_a_status_tells_whether_a_token_is_good(name):
+    dialect, token = load_dialect(name), Credential(token="the-token")
+    assert shown(dialect.check(Site(url="https://v"), token, None)) == (CHECKS[name][0], "the-token")
+    assert shown(dialect.check(Site(url="https://v"), None, None)) == (CHECKS[name][0], None), "as a guest"
+    elsewhere = dialect.check(Site(url="https://v"), token, "https://v/other?x=1")
+    assert shown(elsewhere) == ("https://v/other", "the-token")
+    assert "x=1" in elsewhere.url
+    assert elsewhere.method == "GET"
+    assert "the-token" not in repr(elsewhere)
+
+
+def test_what_liquiditys_rest_wants_beside_the_token_goes_with_the_question_about_it():
+    request = load_dialect("liquidity").check(Site(url="https://v", rest_url="https://r", tenant_token="t"), None, None)
+    assert request.url.startswith("https://r/v1/orders/")
+    assert ("tenant-authorization", "t") in request.headers

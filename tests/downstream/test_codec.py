@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import structlog
 
 from bridge.dialects.contract import EncoderOptions, Message, SymbolTable, Transport
 from bridge.dialects.loader import load_dialect
@@ -8,7 +9,7 @@ from bridge.downstream.codec import UNENCODED_COST_BYTES, Codec, Codecs, framed,
 from bridge.errors import Unspeakable
 from bridge.hub.contract import Publication
 from bridge.hub.hub import Bound
-from bridge.model import BookDelta, BookLevel, BookSnapshot, InstrumentId, Topic, TopicRefused, Want, exact
+from bridge.model import BookDelta, BookLevel, BookSnapshot, InstrumentId, Topic, TopicRefused, Trade, Want, exact
 from bridge.wire.websocket import texts_of
 from tests.support.asgi import FEED, START, Bench
 
@@ -79,6 +80,40 @@ async def test_what_a_dialect_cannot_say_is_left_out_and_counted_once(autojump_c
     monkeypatch.setattr(one, "_encoder", Speechless())
     assert one.encode(publication, bench.hub) == one.encode(publication, bench.hub) == b""
     assert (one.statistics().encoded, one.statistics().unspeakable) == (0, 1)
+
+
+async def test_an_event_that_breaks_the_encoder_is_declared_missing_and_ends_nothing(autojump_clock, monkeypatch):
+    bench = Bench()
+    publication = published(bench)
+    one = codec(Transport.SSE)
+    encoder = one._encoder
+
+    class Clumsy:
+        def encode(self, event, cursor, *, whole):
+            if isinstance(event, Trade):
+                raise KeyError("price")
+            return encoder.encode(event, cursor, whole=whole)
+
+    monkeypatch.setattr(one, "_encoder", Clumsy())
+    with structlog.testing.capture_logs() as logs:
+        said = [one.encode(Publication(offset, publication.event), bench.hub) for offset in (5, 6)]
+    gaps = [json.loads(text.split(b"data: ")[1]) for text in said]
+    epoch = bench.hub.epoch
+    assert [(gap["type"], gap["from"], gap["to"]) for gap in gaps] == [
+        ("gap", f"{epoch}-4", f"{epoch}-5"),
+        ("gap", f"{epoch}-5", f"{epoch}-6"),
+    ]
+    assert gaps[0]["topics"] == ["trade:BTC-USD"]
+    assert (gaps[0]["cause"], gaps[0]["missed"]) == ("bridge", 1)
+    assert one.statistics().mistakes == 2
+    assert len(logs) == 1
+
+    class Hopeless:
+        def encode(self, event, cursor, *, whole):
+            raise KeyError("anything")
+
+    monkeypatch.setattr(one, "_encoder", Hopeless())
+    assert one.encode(Publication(7, publication.event), bench.hub) == b""
 
 
 async def test_a_refused_topic_has_no_bytes_but_a_cost(autojump_clock):

@@ -19,7 +19,7 @@ from bridge.config import Config
 from bridge.dialects.contract import Transport
 from bridge.downstream.settings import AuthSettings
 from bridge.upstream.settings import ClientTokens, FeedSettings, TokenSource
-from tests.support.broker_desk import OWN, Desk, open_desk, order_ids
+from tests.support.broker_desk import ISSUER, OWN, Desk, open_desk, order_ids
 from tests.support.clients import token as local_token
 from tests.support.readers import Reader, polling, sse, until, websocket
 from tests.support.stage import bridge, config_of
@@ -145,12 +145,29 @@ async def test_no_claim_opens_a_vendors_users_account_nor_another_users_cursor()
     assert bob.verdicts == beginning.verdicts == ["reset"]
 
 
+async def test_with_the_vendors_keys_nobody_is_asked():
+    async with open_desk() as desk:
+        keyed = ClientTokens(jwks_url=f"{desk.vendor.url}/jwks", issuer=ISSUER, audience="api")
+        async with bridge(config_before(desk, client_tokens=keyed)) as running, trio.open_nursery() as nursery:
+            reader, url = Reader("order"), running.urls[0]
+            nursery.start_soon(sse, url, reader, desk.keyed_token("alice"))
+            await until(lambda: "live" in statuses(reader))
+            await desk.tell("alice", "ord_1")
+            await until(lambda: reader.of("order"))
+            assert await status_of(url, desk.keyed_token("alice", aud="web")) == 401
+            assert await status_of(url, desk.token("alice", aud="api")) == 401
+            assert not desk.asked
+            nursery.cancel_scope.cancel()
+
+
 async def test_a_vendor_that_lets_guests_in_proves_nothing_so_nobody_gets_in():
     async with served() as (desk, running):
         desk.lets_guests_in = True
         assert await status_of(running.urls[0], desk.token("alice")) == 401
         assert await status_of(running.urls[0], desk.token("bob")) == 401
         assert not desk.opened
+        (feed,) = running.house.readiness().feeds
+        assert feed.reason.startswith("nothing is wanted") or "client_tokens: it answers 404" in feed.reason
 
 
 async def test_while_the_vendor_cannot_be_asked_nobody_gets_in_and_all_are_told_to_come_back():
@@ -237,7 +254,7 @@ async def test_a_session_ends_with_its_token_and_the_client_is_told():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(sse, running.urls[0], lasting, desk.token("bob"))
             await until(lambda: "live" in statuses(lasting))
-            token = desk.token("alice", 3)
+            token = desk.token("alice", 5)
             with trio.fail_after(20):
                 await sse(running.urls[0], ending, token)
             await until(lambda: not desk.open_of("alice"), LINGER_SECONDS * 10)
@@ -253,7 +270,7 @@ async def test_a_user_who_comes_back_with_a_newer_token_at_once_has_a_session_ag
     async with served() as (desk, running), trio.open_nursery() as nursery:
         reader = Reader("order")
         with trio.fail_after(20):
-            await sse(running.urls[0], reader, desk.token("alice", 2))
+            await sse(running.urls[0], reader, desk.token("alice", 5))
         nursery.start_soon(sse, running.urls[0], reader, desk.token("alice"))
         await until(lambda: desk.opened["alice"] == 2 and desk.open_of("alice"))
         before = len(reader.events)
@@ -269,7 +286,7 @@ async def test_a_user_who_comes_back_with_a_newer_token_at_once_has_a_session_ag
 async def test_a_renewed_token_moves_the_session_before_the_old_one_ends_and_nobody_elses_does():
     async with served() as (desk, running), trio.open_nursery() as nursery:
         reader = Reader("order")
-        first, second = desk.token("alice", 4), desk.token("alice", 600)
+        first, second = desk.token("alice", 8), desk.token("alice", 600)
 
         async def renewing() -> None:
             address = running.urls[0].replace("http", "ws") + "/v1/ws"

@@ -5,7 +5,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from bridge.hub.assemble import Assembler, Numbering
+from bridge.hub.assemble import OLDER_IN_A_ROW, Assembler, Numbering
 from bridge.hub.bars import HeldBars
 from bridge.model import (
     Bar,
@@ -68,6 +68,22 @@ def test_an_older_quote_is_dropped_and_counted(assembler):
     assert assembler.quote(QuotePatch(**X, bid=Decimal(3), ts_event=UnixNanos(4))) is None
     assert assembler.stale_quotes == 1
     assert assembler.quote(QuotePatch(**X, bid=Decimal(3), ts_event=UnixNanos(5))).bid == 3
+
+
+def test_a_vendor_whose_clock_went_back_is_believed_after_a_while(assembler):
+    ahead = UnixNanos(3_600 * 10**9)
+    assembler.quote(QuotePatch(**X, bid=Decimal(1), ts_event=ahead))
+    bids = [assembler.quote(QuotePatch(**X, bid=Decimal(n), ts_event=UnixNanos(n))) for n in range(2, 40)]
+    first = next(place for place, quote in enumerate(bids) if quote is not None)
+    assert first == OLDER_IN_A_ROW - 1
+    assert all(quote is not None for quote in bids[first:])
+    assert assembler.stale_quotes == first
+
+
+def test_quotes_that_overtook_each_other_now_and_then_never_add_up(assembler):
+    for n in range(1, 4 * OLDER_IN_A_ROW):
+        assert assembler.quote(QuotePatch(**X, bid=Decimal(n), ts_event=UnixNanos(10 * n))) is not None
+        assert assembler.quote(QuotePatch(**X, bid=Decimal(0), ts_event=UnixNanos(10 * n - 5))) is None
 
 
 def test_a_vendors_other_fields_are_kept_verbatim_and_merged(assembler):

@@ -120,3 +120,36 @@ async def test_a_change_that_was_taken_back_wakes_nobody(autojump_clock):
 def test_letting_go_of_what_nobody_holds_is_a_mistake():
     with pytest.raises(KeyError):
         InterestLedger(linger_seconds=0).release(want("trade:X"), now=0)
+
+
+def test_a_watcher_is_told_of_every_feed_when_something_or_nothing_is_wanted_of_it():
+    ledger = InterestLedger(10)
+    ledger.feed(FeedName("known"))
+    told = []
+    ledger.watch(lambda feed, wanted: told.append((feed, wanted)))
+    wants = [Want(Topic.parse("quote:A"), FeedName(feed)) for feed in ("known", "new")]
+    for each in [*wants, *wants]:
+        ledger.hold(each)
+    ledger.release(wants[1], 0.0)
+    ledger.release(wants[1], 0.0)
+    ledger.expire(11.0)
+    assert told == [("known", True), ("new", True), ("new", False)]
+
+
+def test_a_retired_feed_is_forgotten_once_nothing_is_wanted_of_it_unless_it_is_begun_again():
+    ledger = InterestLedger(10)
+    held = Want(Topic.parse("quote:A"), FeedName("one"))
+    ledger.hold(held)
+    first = ledger.feed(FeedName("one"))
+    ledger.retire(FeedName("one"))
+    ledger.retire(FeedName("never heard of"))
+    assert ledger.departed() == ["never heard of"]
+    ledger.release(held, 0.0)
+    ledger.expire(11.0)
+    assert ledger.departed() == ["one"]
+    assert ledger.departed() == []
+    again = ledger.feed(FeedName("one"))
+    assert again is not first
+    ledger.retire(FeedName("one"))
+    assert ledger.feed(FeedName("one")) is again
+    assert ledger.departed() == []

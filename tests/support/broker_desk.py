@@ -11,9 +11,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
 
 from tests.support.vendor import EVENT_STREAM, Call, Vendor, answer, chunk, open_vendor
 
+KEY = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
 SECRET = "what-only-the-vendor-knows-32-bytes-long"
 ISSUER = "https://id.vendor.example"
 OWN = "the-feeds-own-token"
@@ -51,6 +54,11 @@ class Desk:
         said = {"sub": sub, "iss": ISSUER, "exp": time.time() + ttl_seconds, **claims}
         return jwt.encode(said, SECRET, algorithm="HS256")
 
+    def keyed_token(self, sub: str, **claims: Any) -> str:
+        """Sign a user's token with the key that `/jwks` publishes."""
+        said = {"sub": sub, "iss": ISSUER, "aud": "api", "exp": time.time() + 600, **claims}
+        return jwt.encode(said, KEY, algorithm="RS256", headers={"kid": "k"})
+
     def open_of(self, sub: str) -> list[Call]:
         """The streams that a user has open."""
         return [call for who, call in self.streams if who == sub]
@@ -72,6 +80,10 @@ class Desk:
         """Answer one request."""
         who = self._who(call)
         path = call.target.partition("?")[0]
+        if path == "/jwks":
+            keys = {"keys": [{**json.loads(RSAAlgorithm.to_jwk(KEY.public_key())), "kid": "k"}]}
+            await call.send(answer("200 OK", json.dumps(keys).encode(), "Content-Type: application/json"))
+            return
         if path == "/api/realtime":
             await self._stream(call, who)
             return
@@ -111,6 +123,8 @@ class Desk:
         if token in ("", OWN):
             return token
         try:
+            if jwt.get_unverified_header(token)["alg"] == "RS256":
+                return str(jwt.decode(token, KEY.public_key(), algorithms=["RS256"], audience="api")["sub"])
             return str(jwt.decode(token, SECRET, algorithms=["HS256"], issuer=ISSUER)["sub"])
         except jwt.InvalidTokenError:
             return "?"

@@ -23,6 +23,7 @@ from bridge.dialects.contract import (
     SymbolTable,
     Transport,
     TransportProfile,
+    read_comment,
 )
 from bridge.errors import TransportLost, VendorRefused
 from bridge.model import SECONDS, FeedName, Topic, UnixNanos
@@ -288,6 +289,9 @@ class FakeDecoder:
         words = self._vendor.words(frame.data)
         return [word for word in words if (topic := subject_of(word)) is None or topic in self._asked]
 
+    def comment(self, text: str) -> Sequence[Any]:
+        return [read_comment(text, self._asked.topics)]
+
 
 class AnySpelling:
     """Every id is its own symbol."""
@@ -303,7 +307,7 @@ def asking(vendor: FakeVendor, publish: Publish, keeper: Any = None) -> AskTools
     return AskTools(
         dialect=FakeDialect(vendor),
         symbols=SymbolTable(AnySpelling(), {}),
-        site=Site(url="http://fake"),
+        site=lambda: Site(url="http://fake"),
         connector=vendor,
         keeper=keeper or NoTokens(),
         publish=publish,

@@ -1,6 +1,6 @@
 """An HTTP proxy that knows only CONNECT, for tests; it imports nothing of ours and notes what it was asked."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import trio
@@ -20,11 +20,13 @@ class Tunnels:
 
 
 @asynccontextmanager
-async def open_proxy(refusal: bytes | None = None, *, dial_port: int | None = None) -> AsyncIterator[Tunnels]:
+async def open_proxy(
+    refusal: bytes | Callable[[bytes], bytes | None] | None = None, *, dial_port: int | None = None
+) -> AsyncIterator[Tunnels]:
     """Listen as an HTTP proxy that knows only CONNECT.
 
     Args:
-        refusal: answered instead of opening a tunnel.
+        refusal: answered instead of opening a tunnel; a function is asked with the head, None = open it.
         dial_port: the loopback port that every tunnel leads to, whatever host was asked for; None = the port asked for.
     """
     async with trio.open_nursery() as nursery:
@@ -46,8 +48,9 @@ async def open_proxy(refusal: bytes | None = None, *, dial_port: int | None = No
                     return
                 head += more
             tunnels.heads.append(head)
-            if refusal is not None:
-                await client.send_all(refusal)
+            said = refusal(head) if callable(refusal) else refusal
+            if said is not None:
+                await client.send_all(said)
                 return
             port = dial_port or int(head.split(b" ")[1].rpartition(b":")[2])
             server = await trio.open_tcp_stream("127.0.0.1", port)

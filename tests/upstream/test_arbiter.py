@@ -4,6 +4,7 @@ import pytest
 
 from bridge.dialects.contract import Lane, Refusal, SymbolTable, Transport
 from bridge.model import AccountId, Code, FeedName, InstrumentId, Topic, TopicKind, Want
+from bridge.model.account import private_account
 from bridge.upstream.arbiter import IDLE_SECONDS, Arbiter, FeedEntry
 
 LIQUIDITY, TRADINGVIEW = FeedName("liquidity"), FeedName("tradingview")
@@ -42,6 +43,7 @@ def arbiter(transport=Transport.SSE, *, strict=False, max_unlisted=0, now=lambda
             globs=("*",),
             transport=transport,
             account=ACME,
+            visited=True,
         ),
         FeedEntry(
             name=TRADINGVIEW,
@@ -172,3 +174,21 @@ def test_made_up_ids_are_bounded_and_forgotten_when_idle():
     assert one.resolve(Topic.parse("quote:BTC-USD"), ())
     time[0] = IDLE_SECONDS
     assert ask("C")
+
+
+PRIVATE = private_account(LIQUIDITY, "https://id", "alice")
+
+
+def test_the_orders_of_a_vendors_user_are_wanted_of_the_feed_that_has_that_users_name():
+    order = Topic(TopicKind.ORDER, scope=PRIVATE)
+    assert resolve("order", (PRIVATE,)) == (Want(order, FeedName(PRIVATE)),)
+    assert [want.feed for want in resolve("order", (ACME, PRIVATE))] == [LIQUIDITY, PRIVATE]
+
+
+@pytest.mark.parametrize("feed", [TRADINGVIEW, FeedName("elsewhere")])
+def test_a_feed_that_nobody_may_visit_has_no_orders_of_its_vendors_users(feed):
+    assert refusal("order", (private_account(feed, "https://id", "alice"),)) is Code.FORBIDDEN
+
+
+def test_private_feeds_are_in_nobodys_status():
+    assert {want.feed for want in resolve("status", (PRIVATE,))} == {LIQUIDITY, TRADINGVIEW}

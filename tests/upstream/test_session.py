@@ -34,8 +34,20 @@ from bridge.model import (
 )
 from bridge.upstream.bookmark import Bookmark
 from bridge.upstream.counters import SessionCounters
-from bridge.upstream.effects import Complaint, Confirmed, Declined, Doubted, Emit, Expiring, GiveUp, Say, Skipped
-from bridge.upstream.session import MALFORMED_IN_A_ROW, Session
+from bridge.upstream.effects import (
+    Complaint,
+    Confirmed,
+    Declined,
+    Doubted,
+    Emit,
+    Expiring,
+    GiveUp,
+    Say,
+    Skipped,
+    Strange,
+)
+from bridge.upstream.patience import MALFORMED_IN_A_ROW
+from bridge.upstream.session import Session
 from bridge.upstream.state import SessionState
 from tests.support.connections import FEED, AnySpelling
 
@@ -196,8 +208,9 @@ def test_a_refusal_without_a_topic_means_the_only_one_pending_or_is_a_complaint(
 
 def test_signals_have_their_consequences():
     stage = Stage(A)
-    assert stage.hear(Heartbeat(), Unknown("news")) == []
-    assert stage.counters.unknown == 1
+    assert stage.hear(Heartbeat(), Unknown("news")) == [Strange("news")]
+    assert stage.hear(Unknown("news")) == []
+    assert stage.counters.unknown == 2
     assert stage.hear(CredentialEnding(UnixNanos(5))) == [Expiring(UnixNanos(5))]
     assert stage.hear(VendorError("slow", "slow down")) == [Complaint("slow", "slow down")]
     assert stage.hear(VendorError("bye", "go away", fatal=True)) == [GiveUp("the vendor said bye: go away")]

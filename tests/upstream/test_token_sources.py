@@ -17,7 +17,7 @@ from bridge.model import MILLISECONDS, SECONDS, UnixNanos
 from bridge.upstream import token_sources
 from bridge.upstream.http import open_client
 from bridge.upstream.settings import FeedSettings
-from bridge.upstream.token_sources import CommandSource, FileSource, MintSource, ValueSource, expiry_of
+from bridge.upstream.token_sources import CommandSource, FileSource, HandedSource, MintSource, ValueSource, expiry_of
 from tests.support.vendor import answer, open_vendor, saying
 
 
@@ -218,7 +218,7 @@ def minting(status, body, minted=None, retry_after_seconds=None):
         sent.append(request)
         return Frame(data=body, ts_recv=UnixNanos(0), status=status, retry_after_seconds=retry_after_seconds)
 
-    return MintSource(MINT, minted or (lambda raw: Credential(token=json.loads(raw)["token"])), fetch), sent
+    return MintSource(lambda: MINT, minted or (lambda raw: Credential(token=json.loads(raw)["token"])), fetch), sent
 
 
 async def test_minted_tokens_end_is_the_vendors_word():
@@ -254,7 +254,7 @@ async def test_mint_over_a_real_socket_as_the_page_prints_it():
     with trio.fail_after(20):
         async with open_vendor(vendor_says) as vendor, open_client(settings, lambda: UnixNanos(0)) as client:
             request = msgspec.structs.replace(MINT, url=vendor.url + "/api/token/generate")
-            source = MintSource(request, lambda raw: Credential(token=json.loads(raw)["token"]), client.fetch)
+            source = MintSource(lambda: request, lambda raw: Credential(token=json.loads(raw)["token"]), client.fetch)
             credential = await source.get()
     assert credential.expires_at == EXPIRES * SECONDS
     assert vendor.calls[0].request_line == "POST /api/token/generate HTTP/1.1"
@@ -268,3 +268,17 @@ async def test_malformed_mint_answer_is_the_dialects_complaint():
 
     with pytest.raises(VendorProtocolError, match="no token in it"):
         await minting(200, b"{}", minted)[0].get()
+
+
+async def test_a_handed_token_is_used_until_another_is_handed(autojump_clock):
+    source = HandedSource("first")
+    assert (await source.get()).token == "first"
+    with trio.move_on_after(60) as waiting:
+        source.replace("first")
+        await source.changed()
+    assert waiting.cancelled_caught, "the same again is no change"
+    source.replace("second")
+    with trio.fail_after(1):
+        await source.changed()
+    assert (await source.get()).token == "second"
+    assert "second" not in repr(source)

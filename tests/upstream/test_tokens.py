@@ -286,7 +286,7 @@ async def test_replaced_file_renews_within_seconds(tmp_path, autojump_clock):
     path = tmp_path / "liquidity.token"
     path.write_text("first\n")
     settings = FeedSettings(dialect="liquidity", url="http://h", token=TokenSource(file=str(path)))
-    keeper = make_keeper(settings, NO_MINT, Site(url="http://h"), CLIENT, random.random)
+    keeper = make_keeper(settings, NO_MINT, lambda: Site(url="http://h"), CLIENT, random.random)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(keeper.run)
         first = await keeper.current()
@@ -309,7 +309,7 @@ MINT = SimpleNamespace(mint=lambda _site: HttpRequest(url="https://mint.test/?k=
 
 async def test_feed_without_a_token_has_none(autojump_clock):
     keeper = make_keeper(
-        FeedSettings(dialect="x", url="http://h"), NO_MINT, Site(url="http://h"), CLIENT, random.random
+        FeedSettings(dialect="x", url="http://h"), NO_MINT, lambda: Site(url="http://h"), CLIENT, random.random
     )
     assert isinstance(keeper, NoTokens)
     assert await keeper.current() is None
@@ -332,7 +332,7 @@ async def test_feed_without_a_token_has_none(autojump_clock):
 )
 async def test_source_is_the_configured_one_before_the_mint(source, dialect, name):
     settings = FeedSettings(dialect="x", url="http://h", token=source)
-    keeper = make_keeper(settings, dialect, Site(url="http://h"), CLIENT, random.random)
+    keeper = make_keeper(settings, dialect, lambda: Site(url="http://h"), CLIENT, random.random)
     assert repr(keeper) == f"<TokenKeeper {name}, nothing yet>"
 
 
@@ -340,4 +340,4 @@ async def test_source_is_the_configured_one_before_the_mint(source, dialect, nam
 async def test_no_source_or_several_is_the_operators_mistake(source):
     settings = FeedSettings(dialect="x", url="http://h", token=source)
     with pytest.raises(ConfigError, match="exactly one"):
-        make_keeper(settings, NO_MINT, Site(url="http://h"), CLIENT, random.random)
+        make_keeper(settings, NO_MINT, lambda: Site(url="http://h"), CLIENT, random.random)

@@ -1,8 +1,9 @@
 """What another bridge says, read into our events and signals (a relay, and `state` questions to it).
 
-The other bridge's numbering is its own: `sequence` is left out, our hub numbers again. Its `gap` means that events are
-missing for good; from that our hub makes the gap that our clients see. Its cursor is where we go on after a break: whatever
-its verdict then is, what it cannot make good it declares, so nothing else is missing. Its feeds' health becomes ours: the
+The other bridge's numbering is its own: our hub numbers again, but a `prev_sequence` that is not the number before shows that
+something is missing. Its `gap` means that events are missing for good; from that our hub makes the gap that our clients see.
+Its cursor is where we go on after a break: whatever its verdict then is, what it cannot make good it declares, so nothing else
+is missing. Its feeds' health becomes ours: the
 worst of those that serve us. Which feed serves an instrument is learned from its events; until then it may be any.
 """
 
@@ -14,8 +15,6 @@ import msgspec
 from bridge.dialects.canonical.messages import (
     AboutStream,
     BarMessage,
-    BarsBody,
-    Common,
     DeltaMessage,
     ExpiringMessage,
     FeedStatusMessage,
@@ -26,13 +25,12 @@ from bridge.dialects.canonical.messages import (
     OrderMessage,
     ProblemMessage,
     QuoteMessage,
-    Said,
     ServerMessage,
     SnapshotMessage,
     StreamMessage,
     TradeMessage,
 )
-from bridge.dialects.canonical.requests import RESUME, spelled
+from bridge.dialects.canonical.requests import RESUME, common, spelled
 from bridge.dialects.contract import (
     Asked,
     Frame,
@@ -40,30 +38,26 @@ from bridge.dialects.contract import (
     Heartbeat,
     Missed,
     Passage,
-    Question,
-    QuestionKind,
     Ready,
     Refused,
     Signal,
     SubscriptionsLost,
-    SymbolTable,
     Transport,
     Unknown,
     VendorError,
+    read_comment,
 )
 from bridge.dialects.scalars import MALFORMED, malformed, reader
 from bridge.errors import VendorProtocolError
 from bridge.model import (
+    Cause,
     Code,
     FeedHealth,
-    FeedName,
     InstrumentId,
     Topic,
     TopicKind,
-    UnixNanos,
     UpstreamEvent,
     Verdict,
-    unix_nanos,
 )
 
 _REFUSALS: Mapping[str, Code] = {
@@ -88,9 +82,6 @@ class _Kind(msgspec.Struct, frozen=True):
 
 _read_message: Callable[[bytes], ServerMessage] = reader(ServerMessage)  # type: ignore[arg-type]  # a union, to msgspec a type
 _read_kind = reader(_Kind)
-_read_quote = reader(QuoteMessage)
-_read_book = reader(SnapshotMessage)
-_read_bars = reader(BarsBody)
 _KNOWN = frozenset(str(kind.__struct_config__.tag) for kind in get_args(ServerMessage))
 
 
@@ -107,6 +98,7 @@ class CanonicalDecoder:
     def __init__(self, asked: Asked) -> None:
         self.cursor: str | None = None
         self._asked = asked
+        self._chains: dict[InstrumentId, int | None] = {}
         self._sources: dict[InstrumentId, str | None] = {}
         self._feeds: dict[str, tuple[FeedHealth, str | None]] = {}
         self._via: tuple[str, ...] = ()
@@ -138,19 +130,34 @@ class CanonicalDecoder:
         except MALFORMED as error:
             raise malformed(error, frame.data) from error
 
+    def comment(self, text: str) -> Sequence[Signal]:
+        """Return what a comment says; see `contract.Decoder`."""
+        return (read_comment(text, self._asked.topics),)
+
     def _market(self, message: MarketMessage, frame: Frame) -> Sequence[UpstreamEvent | Signal]:
         instrument = self._asked.instrument(message.instrument)
         if instrument is None or not self._wanted(message, instrument):
             return ()
-        event = message.event(_common(message, instrument, self._asked.feed, frame.ts_recv))
+        event = message.event(common(message, instrument, self._asked.feed, frame.ts_recv))
+        missed = self._missed(message, instrument)
         before = self._sources.get(instrument, message.feed)
         self._sources[instrument] = message.feed
         if before == message.feed:
-            return (event,)
-        return (
-            self._overall(()),
-            event,
-        )  # another feed serves it there now: what is wrong with the old one is nothing to us
+            return (*missed, event)
+        # another feed serves it there now: what is wrong with the old one is nothing to us
+        return (self._overall(()), *missed, event)
+
+    def _missed(self, message: MarketMessage, instrument: InstrumentId) -> tuple[Signal, ...]:
+        """Follow a book's chain; what does not build upon the message before leaves the book in doubt."""
+        if not isinstance(message, SnapshotMessage | DeltaMessage):
+            return ()
+        held = self._chains.get(instrument)
+        self._chains[instrument] = message.sequence
+        before = message.prev_sequence if isinstance(message, DeltaMessage) else None
+        if held is None or before is None or before == held:
+            return ()
+        reason = f"a change builds upon number {before}, but the one before was {held}"
+        return (Missed((Topic(TopicKind.BOOK, instrument),), reason, Cause.VENDOR),)
 
     def _wanted(self, message: MarketMessage, instrument: InstrumentId) -> bool:
         match message:
@@ -169,7 +176,7 @@ class CanonicalDecoder:
         wanted = any(topic.kind is TopicKind.ORDER for topic in self._asked.topics)
         if instrument is None or account is None or not wanted:
             return ()
-        return (message.event(_common(message, instrument, self._asked.feed, frame.ts_recv), account),)
+        return (message.event(common(message, instrument, self._asked.feed, frame.ts_recv), account),)
 
     def _passed(self, message: StreamMessage | OkMessage | FeedStatusMessage) -> Sequence[Signal]:
         """Note by which bridges the events come, of all or of what is new; where one of them is ours, that ends it."""
@@ -205,7 +212,8 @@ class CanonicalDecoder:
         topics = self._topics(message.topics)
         if message.repaired or not topics:
             return ()
-        return (Missed(topics, f"the bridge declared a gap ({message.cause})"),)
+        cause = Cause.VENDOR if message.cause == Cause.VENDOR else Cause.UPSTREAM
+        return (Missed(topics, f"the bridge declared a gap ({message.cause})", cause),)
 
     def _problem(self, message: ProblemMessage) -> Sequence[Signal]:
         """A resuming operation is all or nothing: but for the topic it was refused for, each is asked for again by itself."""
@@ -264,35 +272,3 @@ class CanonicalDecoder:
     def _topics(self, texts: Sequence[str]) -> tuple[Topic, ...]:
         """Return those topics of ours that the other bridge spells so."""
         return tuple(topic for topic in self._asked.topics if spelled(self._asked, topic) in texts)
-
-
-def read_answer(
-    question: Question, body: bytes, feed: FeedName, symbols: SymbolTable, ts_recv: UnixNanos
-) -> Sequence[UpstreamEvent]:
-    """Read what a state endpoint answered; an instrument that was not asked for is malformed.
-
-    Raises:
-        VendorProtocolError: the body is malformed.
-    """
-    messages: Sequence[QuoteMessage | SnapshotMessage | BarMessage]
-    match question.kind:
-        case QuestionKind.QUOTE:
-            messages = (_read_quote(body),)
-        case QuestionKind.BOOK:
-            messages = (_read_book(body),)
-        case QuestionKind.BARS:
-            messages = _read_bars(body).events
-        case QuestionKind.ORDER:
-            raise malformed("a bridge does not answer for single orders", body)
-    if any(symbols.instrument(message.instrument, Transport.POLLING) != question.instrument for message in messages):
-        raise malformed(f"not about {question.instrument}", body)
-    try:
-        instrument = InstrumentId(question.instrument or "")
-        return [message.event(_common(message, instrument, feed, ts_recv)) for message in messages]
-    except MALFORMED as error:
-        raise malformed(error, body) from error
-
-
-def _common(message: Said, instrument: InstrumentId, feed: FeedName, ts_recv: UnixNanos) -> Common:
-    ts_event = None if message.ts_event is None else unix_nanos(message.ts_event)
-    return Common(instrument=instrument, feed=feed, ts_recv=ts_recv, ts_event=ts_event)

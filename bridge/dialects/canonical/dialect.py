@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from bridge.dialects.canonical.conversation import CanonicalConversation
-from bridge.dialects.canonical.decode import CanonicalDecoder, read_answer
+from bridge.dialects.canonical.decode import CanonicalDecoder
 from bridge.dialects.canonical.encode import CanonicalEncoder, events_page
 from bridge.dialects.canonical.requests import (
     STREAM_PATH,
@@ -18,6 +18,7 @@ from bridge.dialects.canonical.requests import (
     CanonicalRequests,
     check_request,
     question_request,
+    read_answer,
     read_state,
 )
 from bridge.dialects.canonical.symbols import CanonicalSpelling

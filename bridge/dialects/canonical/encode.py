@@ -189,11 +189,12 @@ def _bar(event: Bar) -> tuple[str, str]:
 
 def _order(event: OrderUpdate) -> tuple[str, str]:
     average = "" if event.average_price is None else f',"average_price":"{decimal_text(event.average_price)}"'
+    looked = ',"reconciled":true' if event.reconciled else ""
     return "order", (
         f'{_head(event)},"order_id":{_quoted(event.order_id)},"account":{_quoted(event.account)},'
         f'"side":"{event.side.value}","order_type":{_quoted(event.order_type)},'
         f'"quantity":"{decimal_text(event.quantity)}","filled_quantity":"{decimal_text(event.filled_quantity)}"'
-        f'{average},"status":{_quoted(event.status)}'
+        f'{average},"status":{_quoted(event.status)}{looked}'
     )
 
 

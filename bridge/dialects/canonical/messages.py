@@ -115,6 +115,7 @@ class SnapshotMessage(Said, frozen=True, kw_only=True, tag="book_snapshot"):
     bids: tuple[tuple[str, str], ...]
     asks: tuple[tuple[str, str], ...]
     depth: int | None = None
+    sequence: int | None = None
 
     def event(self, common: Common) -> BookSnapshot:
         """Return the book as the reader's full one, not numbered yet."""
@@ -128,6 +129,8 @@ class DeltaMessage(Said, frozen=True, kw_only=True, tag="book_delta"):
     bids: tuple[tuple[str, str], ...]
     asks: tuple[tuple[str, str], ...]
     depth: int | None = None
+    sequence: int | None = None
+    prev_sequence: int | None = None
 
     def event(self, common: Common) -> BookDelta:
         """Return the change to the reader's full book, not numbered yet."""
@@ -181,6 +184,7 @@ class OrderMessage(Said, frozen=True, kw_only=True, tag="order"):
     filled_quantity: str
     status: str
     average_price: str | None = None
+    reconciled: bool = False
 
     def event(self, common: Common, account: AccountId) -> OrderUpdate:
         """Return the order's state, in the account that the reader calls its own."""
@@ -194,6 +198,7 @@ class OrderMessage(Said, frozen=True, kw_only=True, tag="order"):
             filled_quantity=exact(self.filled_quantity),
             status=self.status,
             average_price=None if self.average_price is None else exact(self.average_price),
+            reconciled=self.reconciled,
         )
 
 

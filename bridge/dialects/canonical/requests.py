@@ -1,4 +1,4 @@
-"""What a bridge is asked, by us as its client and by its own clients: the stream's URL, the operations, the topics in them.
+"""What a bridge is asked, by us as its client and by its own clients: the URL, the operations, the topics; and what it answers.
 
 As a client we send one subscribe operation a topic: an operation is all or nothing, and one refused topic must not take its
 neighbours down. Its `ref` is the topic, so that a `problem` says which. Only who comes back with a cursor asks for all that
@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
 
+from bridge.dialects.canonical.messages import BarMessage, BarsBody, Common, QuoteMessage, Said, SnapshotMessage
 from bridge.dialects.contract import (
     Asked,
     Credential,
@@ -23,7 +24,18 @@ from bridge.dialects.contract import (
     SymbolTable,
     Transport,
 )
-from bridge.model import Code, InstrumentId, Interval, Topic, TopicKind
+from bridge.dialects.scalars import MALFORMED, malformed, reader
+from bridge.model import (
+    Code,
+    FeedName,
+    InstrumentId,
+    Interval,
+    Topic,
+    TopicKind,
+    UnixNanos,
+    UpstreamEvent,
+    unix_nanos,
+)
 
 STREAM_PATH = "/v1/stream"
 WEBSOCKET_PATH = "/v1/ws"
@@ -36,6 +48,10 @@ _EXTRA = "extra=true"
 
 RESUME = "resume"
 """The `ref` of the operation that resumes; no topic is spelled so."""
+
+_read_quote = reader(QuoteMessage)
+_read_book = reader(SnapshotMessage)
+_read_bars = reader(BarsBody)
 
 _VALUE_SAFE = ":,/@!$^"
 """What a list of topics may hold and a query's value may hold too."""
@@ -240,3 +256,40 @@ def _websocket_url(url: str) -> str:
     parts = urlsplit(url)
     scheme = "wss" if parts.scheme == "https" else "ws"
     return urlunsplit((scheme, parts.netloc, parts.path + WEBSOCKET_PATH, "", ""))
+
+
+def read_answer(
+    question: Question, body: bytes, feed: FeedName, symbols: SymbolTable, ts_recv: UnixNanos
+) -> Sequence[UpstreamEvent]:
+    """Read what a state endpoint answered; an instrument that was not asked for is malformed.
+
+    Raises:
+        VendorProtocolError: the body is malformed.
+    """
+    messages: Sequence[QuoteMessage | SnapshotMessage | BarMessage]
+    match question.kind:
+        case QuestionKind.QUOTE:
+            messages = (_read_quote(body),)
+        case QuestionKind.BOOK:
+            messages = (_read_book(body),)
+        case QuestionKind.BARS:
+            messages = _read_bars(body).events
+        case QuestionKind.ORDER:
+            raise malformed("a bridge does not answer for single orders", body)
+    if any(symbols.instrument(message.instrument, Transport.POLLING) != question.instrument for message in messages):
+        raise malformed(f"not about {question.instrument}", body)
+    try:
+        instrument = InstrumentId(question.instrument or "")
+        return [message.event(common(message, instrument, feed, ts_recv)) for message in messages]
+    except MALFORMED as error:
+        raise malformed(error, body) from error
+
+
+def common(message: Said, instrument: InstrumentId, feed: FeedName, ts_recv: UnixNanos) -> Common:
+    """Return what all our events have in common with one of the other bridge's.
+
+    Raises:
+        ValueError: its time is none.
+    """
+    ts_event = None if message.ts_event is None else unix_nanos(message.ts_event)
+    return Common(instrument=instrument, feed=feed, ts_recv=ts_recv, ts_event=ts_event)

@@ -10,13 +10,15 @@
 | `encode.py` | `Encoder`: our events → its messages | downstream |
 | `conversation.py` | `Conversation`: the server's side of its protocol | downstream |
 
-`profile` has the vocabulary common to both halves, `client` the half in which we are the party's client, `question` what
-it is asked once, `site` where it lives, `server` the half in which we answer as if we were the party, `encoder` what of it all
-clients share, `manner` what an operator may say of that.
+`profile` has the vocabulary common to both halves, `client` the half in which we are the party's client, `comments` what is
+read from an event stream's comments where a party does not say, `question` what it is asked once, `site` where it lives,
+`server` the half in which we answer as if we were the party, `encoder` what of it all clients share, `manner` what an operator
+may say of that.
 """
 
 from bridge.dialects.contract.client import (
     Asked,
+    Comment,
     CredentialEnding,
     Decoder,
     Frame,
@@ -33,6 +35,7 @@ from bridge.dialects.contract.client import (
     Unknown,
     VendorError,
 )
+from bridge.dialects.contract.comments import read_comment
 from bridge.dialects.contract.dialect import Dialect
 from bridge.dialects.contract.encoder import Encoder, EncoderOptions, Message
 from bridge.dialects.contract.manner import Manner
@@ -69,6 +72,7 @@ __all__ = [
     "Answer",
     "Asked",
     "ClientLimits",
+    "Comment",
     "Conversation",
     "Credential",
     "CredentialEnding",
@@ -113,4 +117,5 @@ __all__ = [
     "Unknown",
     "Unsubscribe",
     "VendorError",
+    "read_comment",
 ]

@@ -14,6 +14,7 @@ from bridge.dialects.contract.question import Question
 from bridge.dialects.contract.site import Credential
 from bridge.model import (
     AccountId,
+    Cause,
     FeedHealth,
     FeedName,
     InstrumentId,
@@ -42,6 +43,12 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     answers: Question | None = None
     status: int = 200
     retry_after_seconds: float | None = None
+
+
+class Comment(msgspec.Struct, frozen=True):
+    """A comment of an event stream, without its colon: no message, but at times news."""
+
+    text: str
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -73,10 +80,19 @@ class SubscriptionsLost(msgspec.Struct, frozen=True):
 
 
 class Missed(msgspec.Struct, frozen=True):
-    """The vendor declares that events of these topics are missing for good; `reason` says why, for logs."""
+    """Events of these topics are missing for good, by the vendor's word or by what its messages show.
+
+    A book named here is in doubt until it comes whole.
+
+    Attributes:
+        topics: those that may have missed something.
+        reason: why, for logs.
+        cause: whose fault it is; `vendor` where the vendor itself lost it.
+    """
 
     topics: tuple[Topic, ...]
     reason: str
+    cause: Cause = Cause.UPSTREAM
 
 
 class Passage(msgspec.Struct, frozen=True):
@@ -261,4 +277,8 @@ class Decoder(Protocol):
         Raises:
             VendorProtocolError: the frame is malformed; nothing else is ever raised for any bytes.
         """
+        ...
+
+    def comment(self, text: str) -> Sequence[Signal]:
+        """Return what a comment says; `read_comment` is for parties whose documents do not tell. Never raises."""
         ...

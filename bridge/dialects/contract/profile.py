@@ -81,6 +81,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         partial_quotes: whether a quote message carries only the changed fields.
         declares_gaps: whether it has a word for a hole; a client of one that has none is sent away rather than skipped ahead.
         default_depth: levels a side that a client gets without asking for a depth; None = all.
+        subject_claim: the claim of its tokens that says whose they are.
     """
 
     transports: Mapping[Transport, TransportProfile]
@@ -90,6 +91,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     partial_quotes: bool = False
     declares_gaps: bool = False
     default_depth: int | None = None
+    subject_claim: str = "sub"
 
 
 class Spelling(Protocol):

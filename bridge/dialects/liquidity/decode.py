@@ -23,6 +23,7 @@ from bridge.dialects.contract import (
     Transport,
     Unknown,
     VendorError,
+    read_comment,
 )
 from bridge.dialects.liquidity import messages as m
 from bridge.dialects.scalars import malformed
@@ -82,6 +83,10 @@ class LiquidityDecoder:
             return self._read(frame)
         except ValueError as error:
             raise malformed(error, frame.data) from error
+
+    def comment(self, text: str) -> Sequence[Signal]:
+        """Return what a comment says; see `contract.Decoder`."""
+        return (read_comment(text, self._asked.topics),)
 
     def _sse(self, frame: Frame) -> Said:
         if frame.event in GREETINGS:

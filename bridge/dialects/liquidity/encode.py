@@ -73,7 +73,7 @@ LOSSES: Mapping[Transport, Mapping[type, Mapping[str, str]]] = MappingProxyType(
             Quote: _QUOTE_LOSSES,
             BookSnapshot: _BOOK_LOSSES,
             Trade: {"possible_duplicate": _NO_WORD},
-            OrderUpdate: {},
+            OrderUpdate: {"reconciled": _NO_WORD},
         },
         Transport.WEBSOCKET: {
             BookSnapshot: {**_BOOK_LOSSES, **_WHOLE_SECONDS},
@@ -83,7 +83,7 @@ LOSSES: Mapping[Transport, Mapping[type, Mapping[str, str]]] = MappingProxyType(
         Transport.POLLING: {
             Quote: {**_QUOTE_LOSSES, **dict.fromkeys(NOT_IN_REST, "REST has no bid and no ask")},
             BookSnapshot: _BOOK_LOSSES,
-            OrderUpdate: {},
+            OrderUpdate: {"reconciled": _NO_WORD},
         },
     }
 )

@@ -24,6 +24,7 @@ from bridge.dialects.contract import (
     SubscriptionsLost,
     Unknown,
     VendorError,
+    read_comment,
 )
 from bridge.dialects.scalars import MALFORMED, malformed
 from bridge.dialects.tradingview import messages as m
@@ -83,6 +84,10 @@ class TradingViewDecoder:
             return [Unknown(message.type[:64])] if handler is None else handler(self, message, frame)
         except MALFORMED as error:
             raise malformed(error, frame.data) from error
+
+    def comment(self, text: str) -> Sequence[Signal]:
+        """Return what a comment says; see `contract.Decoder`."""
+        return (read_comment(text, self._asked.topics),)
 
     def connected(self, message: m.ServerMessage, frame: Frame) -> Said:
         """The connection stands, and what its opening request carried."""

@@ -86,6 +86,7 @@ PROFILE = Profile(
     ),
     heartbeat_seconds={Transport.SSE: 30, Transport.WEBSOCKET: 30},  # assumed
     partial_quotes=True,  # `"data": {"lp": 195.42}` [doc]
+    subject_claim="userId",  # [found: S1]; there is no `sub`
 )
 
 ENDPOINTS = (

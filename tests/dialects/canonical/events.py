@@ -112,6 +112,7 @@ orders = st.builds(
     filled_quantity=sizes,
     status=words,
     average_price=st.none() | numbers,
+    reconciled=st.booleans(),
 )
 statuses = st.builds(
     FeedStatus,

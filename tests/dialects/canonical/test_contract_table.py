@@ -105,7 +105,7 @@ TABLE = {
         LISTED
         | {"order_id": text, "account": text, "side": one_of("buy", "sell"), "order_type": text}
         | {"quantity": number, "filled_quantity": number, "status": text},
-        {"average_price": number},
+        {"average_price": number, "reconciled": true},
     ),
     "feed_status": (
         {"feed": text, "status": one_of("connecting", "live", "stale", "down"), "ts_recv": moment},

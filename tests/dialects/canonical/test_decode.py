@@ -27,7 +27,7 @@ from bridge.dialects.contract import (
     VendorError,
 )
 from bridge.errors import VendorProtocolError
-from bridge.model import AccountId, FeedHealth, FeedName, InstrumentId, Interval, Topic, UnixNanos
+from bridge.model import AccountId, Cause, FeedHealth, FeedName, InstrumentId, Interval, Topic, UnixNanos
 
 NOW = UnixNanos(1_800_000_000_000_000_000)
 TRADE = '{"type":"trade","id":"e-1","instrument":"BTC-USD","feed":"x","ts_recv":"2026-03-19T00:34:44Z","price":"1","size":"2"}'
@@ -73,6 +73,55 @@ def test_only_the_depth_that_was_asked_is_the_book():
     (book,) = read(BOOK % ',"depth":20', "book:BTC-USD", depth=20)
     assert book.depth is None
     assert read(BOOK % "", "book:BTC-USD", depth=20) == []
+
+
+DELTA = '{"type":"book_delta","instrument":"%s","bids":[["1","3"]],"asks":[],"sequence":%d,"prev_sequence":%d}'
+
+
+def test_a_change_that_does_not_build_upon_the_message_before_leaves_that_book_in_doubt():
+    reader = decoder("book:BTC-USD", "book:ETH-USD")
+    texts = (
+        BOOK % "",
+        DELTA % ("BTC-USD", 6, 5),
+        DELTA % ("ETH-USD", 90, 89),  # the first of a chain that goes on: nothing to compare it with
+        DELTA % ("BTC-USD", 8, 7),
+        DELTA % ("BTC-USD", 9, 8),
+        DELTA % ("ETH-USD", 91, 90),
+    )
+    said = [reader.decode(Frame(data=text.encode(), ts_recv=NOW)) for text in texts]
+    assert [[type(word).__name__ for word in words] for words in said] == [
+        ["BookSnapshot"],
+        ["BookDelta"],
+        ["BookDelta"],
+        ["Missed", "BookDelta"],
+        ["BookDelta"],
+        ["BookDelta"],
+    ]
+    (missed, _) = reader.decode(Frame(data=(DELTA % ("BTC-USD", 12, 11)).encode(), ts_recv=NOW))
+    assert missed.topics == (Topic.parse("book:BTC-USD"),)
+    assert missed.cause is Cause.VENDOR
+
+
+def test_a_whole_book_begins_a_chain():
+    reader = decoder("book:BTC-USD")
+    for text in (DELTA % ("BTC-USD", 70, 69), BOOK % "", DELTA % ("BTC-USD", 6, 5)):
+        (event,) = reader.decode(Frame(data=text.encode(), ts_recv=NOW))
+        assert not isinstance(event, Missed)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("vendor", Cause.VENDOR),
+        ("upstream", Cause.UPSTREAM),
+        ("slow_consumer", Cause.UPSTREAM),
+        ("new", Cause.UPSTREAM),
+    ],
+)
+def test_a_loss_of_the_vendor_behind_is_the_vendors_all_the_way(theirs, ours):
+    gap = f'{{"type":"gap","topics":["trade:A"],"from":"e-1","to":"e-4","cause":"{theirs}","repaired":false}}'
+    (missed,) = read(gap, "trade:A")
+    assert missed.cause is ours
 
 
 def test_a_bar_of_another_interval_is_left_out():
