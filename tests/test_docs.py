@@ -133,6 +133,7 @@ CONTROL = {
     "problem": Problem(
         at="a-1", code=Code.FORBIDDEN, message="no", retry=Retry.NO, ts_recv=TIME, topic="trade:X", ref="r"
     ),
+    "expiring": TIME,
     "goaway": Goaway(at="a-1", reason=Code.GOING_AWAY, retry=Retry.AFTER, ts_recv=TIME, retry_after_ms=5),
 }
 
@@ -146,7 +147,12 @@ def said(name: str) -> dict:
         messages = encoder.encode(LOGGED[name], "a-1", whole=True)
     else:
         conversation = dialect.conversation(Transport.SSE, symbols)
-        tell = {"stream": conversation.stream, "problem": conversation.problem, "goaway": conversation.goodbye}[name]
+        tell = {
+            "stream": conversation.stream,
+            "problem": conversation.problem,
+            "expiring": lambda expires: conversation.expiring(expires, "a-1", TIME),
+            "goaway": conversation.goodbye,
+        }[name]
         messages = tell(CONTROL[name])
     return msgspec.json.decode(messages[0].data)
 

@@ -27,7 +27,7 @@ FACES = {
         Tape TapeEvent generate read_tape
     """,
     "bridge.config": """
-        BrokerSettings Config Listed effective load_config parse_config
+        BrokerSettings Config Listed changed_keys effective load_config parse_config
     """,
     "bridge.errors": """
         BridgeError ConfigError Mistake Mistakes SubscriberProtocolError TransportLost Unspeakable VendorProtocolError

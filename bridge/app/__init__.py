@@ -10,16 +10,20 @@ from bridge.app.house import (
     run_bridge,
     run_simulator,
 )
+from bridge.app.reload import Prepared, Reloader, prepare
 from bridge.downstream.tokens import TokenGrant
 
 __all__ = [
     "SIMULATED_ACCOUNT",
+    "Prepared",
+    "Reloader",
     "Running",
     "Simulation",
     "TokenGrant",
     "examine",
     "made_up_secret",
     "mint",
+    "prepare",
     "run_bridge",
     "run_simulator",
 ]

@@ -9,7 +9,7 @@ from bridge.app.ourselves import circles
 from bridge.app.visiting import has_private_feeds
 from bridge.config import Config
 from bridge.downstream.binds import bind_problems, parse_bind
-from bridge.downstream.certificates import server_context
+from bridge.downstream.certificates import read_certificates
 from bridge.errors import ConfigError
 from bridge.upstream.route import read_route
 
@@ -69,7 +69,7 @@ def _unusable(config: Config) -> list[str]:
         problems.append(f"listen.admin_bind: {error}")
     if config.listen.tls_bind:
         try:
-            server_context(config.listen.certificates)
+            read_certificates(config.listen.certificates)
         except ConfigError as error:
             problems += error.problems
     for name, feed in config.feeds.items():

@@ -6,7 +6,6 @@ feeds are; at the end the server drains while feeds and hub still run, and only 
 """
 
 import secrets
-import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -18,8 +17,9 @@ import trio
 
 from bridge.app.days import Days
 from bridge.app.keeping import kept
-from bridge.app.lining_up import line_up, tapped, with_lineups
-from bridge.app.serving import limits_of, manner_of, served_dialects
+from bridge.app.lining_up import line_up, readiness_of, tapped, with_lineups
+from bridge.app.reload import Parts, Reloader
+from bridge.app.serving import hub_settings, limits_of, manner_of, served_dialects
 from bridge.app.visiting import Visiting, has_private_feeds, make_visitors, with_visitors
 from bridge.broker.loader import open_log
 from bridge.clock import steady_clock, wall_clock
@@ -27,15 +27,14 @@ from bridge.config import Config
 from bridge.dialects.contract import Answer, Outcome, Question, SymbolTable
 from bridge.dialects.loader import load_dialect
 from bridge.downstream.admission import Gate
-from bridge.downstream.contract import FeedReadiness, House, Readiness, Resolve, ServedDialect
+from bridge.downstream.contract import House, Resolve, ServedDialect
 from bridge.downstream.server import Listening, serve
 from bridge.downstream.settings import AuthSettings, DialectSettings, LimitSettings, ListenSettings
 from bridge.downstream.tokens import TokenGrant, mint_token
 from bridge.errors import ConfigError
 from bridge.hub.hub import Hub
 from bridge.hub.interest import Sources
-from bridge.hub.settings import HubSettings
-from bridge.model import AccountId, FeedHealth, FeedName, InstrumentId
+from bridge.model import AccountId, FeedName, InstrumentId
 from bridge.tape import Tape
 from bridge.upstream.arbiter import Arbiter, FeedEntry
 from bridge.upstream.contract import Feed
@@ -65,12 +64,14 @@ class Running:
         feeds: its feeds by name.
         listening: where it listens, and how the server fares.
         closed: set when it has drained.
+        reloader: takes another configuration over; None of a simulator.
     """
 
     house: House
     feeds: Mapping[FeedName, Feed]
     listening: Listening
     closed: trio.Event
+    reloader: Reloader | None = None
 
     @property
     def urls(self) -> Sequence[str]:
@@ -81,6 +82,13 @@ class Running:
     def closing(self) -> trio.Event:
         """Set it to let the streams say goodbye and the server stop."""
         return self.house.closing
+
+    async def drain(self) -> None:
+        """Say that it is not ready any more, give balancers the time to notice, then drain; returns when that is done."""
+        self.house.leaving = True
+        await trio.sleep(self.house.limits.unready_seconds)
+        self.closing.set()
+        await self.closed.wait()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +169,9 @@ async def run_bridge(config: Config, *, task_status: trio.TaskStatus[Running] = 
         house = with_visitors(house, visitors, visiting)
         days = Days(house.ask, feeds)
         hub.ask_by(days.want)
-        await _run([hub.run, lineups.run, visitors.run, days.run], feeds, house, task_status)
+        parts = Parts(house=house, hub=hub, arbiter=arbiter, lineups=lineups, tables=tables)
+        keepers = [hub.run, lineups.run, visitors.run, days.run]
+        await _run(keepers, feeds, house, task_status, Reloader(config, parts))
 
 
 def _entry(name: FeedName, settings: FeedSettings, symbols: SymbolTable) -> FeedEntry:
@@ -226,13 +236,7 @@ def _vendor_limits(dialect: str) -> dict[str, int | float]:
 
 
 def _hub(broker_url: str, limits: LimitSettings, sources: Sources) -> Hub:
-    bounds = HubSettings(
-        linger_seconds=limits.linger_seconds,
-        history_events=limits.history_events or sys.maxsize,
-        history_bytes=limits.history_bytes or sys.maxsize,
-        history_seconds=limits.history_seconds,
-    )
-    return Hub(open_log(broker_url), wall_clock, bounds, sources, steady_clock)
+    return Hub(open_log(broker_url), wall_clock, hub_settings(limits), sources, steady_clock)
 
 
 def _house(  # noqa: PLR0913, PLR0917 - the one place where all of a house comes together
@@ -255,7 +259,7 @@ def _house(  # noqa: PLR0913, PLR0917 - the one place where all of a house comes
         clock=wall_clock,
         ask=ask,
         resolve=resolve,
-        readiness=partial(_readiness, feeds),
+        readiness=partial(readiness_of, feeds),
         listen=listen,
         auth=auth,
         limits=limits,
@@ -264,20 +268,12 @@ def _house(  # noqa: PLR0913, PLR0917 - the one place where all of a house comes
     )
 
 
-def _readiness(feeds: Mapping[FeedName, Feed]) -> Readiness:
-    """Ready when no feed that is wanted is down; with nothing wanted yet, ready."""
-    seen = []
-    for name, feed in feeds.items():
-        now = feed.statistics()
-        seen.append(FeedReadiness(feed=name, status=now.status, wanted=now.wanted > 0, reason=now.reason))
-    return Readiness(ready=not any(one.wanted and one.status == FeedHealth.DOWN for one in seen), feeds=tuple(seen))
-
-
 async def _run(
     keepers: Sequence[Callable[[], Awaitable[None]]],
     feeds: Mapping[FeedName, Feed],
     house: House,
     task_status: trio.TaskStatus[Running],
+    reloader: Reloader | None = None,
 ) -> None:
     async with trio.open_nursery() as nursery:
         closed = trio.Event()
@@ -292,7 +288,8 @@ async def _run(
             nursery.start_soon(kept, keep)
         for feed in feeds.values():
             nursery.start_soon(feed.run)
-        task_status.started(Running(house=house, feeds=feeds, listening=listening, closed=closed))
+        running = Running(house=house, feeds=feeds, listening=listening, closed=closed, reloader=reloader)
+        task_status.started(running)
 
 
 def made_up_secret() -> str:

@@ -1,6 +1,6 @@
 """Puts the line-ups between feeds, hub and endpoints: for the instruments that name several feeds, or could."""
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import replace
 
 import msgspec
@@ -8,11 +8,13 @@ import msgspec
 from bridge.clock import wall_clock
 from bridge.config import Config
 from bridge.dialects.contract import Answer, Question
-from bridge.downstream.contract import House, Readiness
+from bridge.downstream.contract import House
+from bridge.downstream.readiness import FeedReadiness, Readiness
 from bridge.hub.hub import Hub
 from bridge.hub.lineups import Lineups
 from bridge.hub.tap import Tap
 from bridge.model import FeedHealth, FeedName
+from bridge.upstream.contract import Feed
 from bridge.upstream.feed import FeedTools
 
 
@@ -26,6 +28,15 @@ def line_up(hub: Hub, config: Config) -> Lineups:
 def tapped(tools: FeedTools, tap: Tap | None) -> FeedTools:
     """Return what a feed is handed: of one in a line-up, the tap's instead of the hub's."""
     return tools if tap is None else msgspec.structs.replace(tools, publish=tap.publish, interest=tap)
+
+
+def readiness_of(feeds: Mapping[FeedName, Feed]) -> Readiness:
+    """Ready when no feed that is wanted is down; with nothing wanted yet, ready."""
+    seen = []
+    for name, feed in feeds.items():
+        now = feed.statistics()
+        seen.append(FeedReadiness(feed=name, status=now.status, wanted=now.wanted > 0, reason=now.reason))
+    return Readiness(ready=not any(one.wanted and one.status == FeedHealth.DOWN for one in seen), feeds=tuple(seen))
 
 
 def with_lineups(house: House, lineups: Lineups) -> House:

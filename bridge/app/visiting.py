@@ -11,8 +11,9 @@ from bridge.config import Config
 from bridge.dialects.contract import Answer, Question, SymbolTable
 from bridge.dialects.loader import load_dialect
 from bridge.downstream.admission import Gate
-from bridge.downstream.contract import House, Readiness, Show, Voucher
+from bridge.downstream.contract import House, Show, Voucher
 from bridge.downstream.jwks import JwksCache
+from bridge.downstream.readiness import Readiness
 from bridge.downstream.settings import AuthSettings
 from bridge.downstream.vouching import Vouchers
 from bridge.model import FeedName

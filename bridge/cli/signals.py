@@ -1,7 +1,10 @@
-"""Runs bridges until a signal: the first asks them to drain, the second SIGINT or SIGTERM stops them at once."""
+"""Runs bridges until a signal: the first asks them to drain, the second SIGINT or SIGTERM stops them at once.
+
+SIGHUP is for who can make something of it; without, it ends the process as ever.
+"""
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import trio
@@ -15,12 +18,19 @@ Runner = Callable[..., Any]
 INTERRUPTED = 130
 
 
-async def run_until_signal(runners: Sequence[Runner], announce: Callable[[Running], None]) -> int:
+Reload = Callable[[Running], Awaitable[None]]
+"""Has what runs read its configuration again; raises nothing."""
+
+
+async def run_until_signal(
+    runners: Sequence[Runner], announce: Callable[[Running], None], reload: Reload | None = None
+) -> int:
     """Start the runners in order, say where the last one is, and drain them in reverse order at a signal.
 
     Args:
         runners: each is started when the one before it is up.
         announce: told of each as it comes up.
+        reload: called at a SIGHUP, for the one that came up last, and one call after the other.
 
     Returns:
         The exit code: 0 after a drain, 130 after a second signal.
@@ -29,7 +39,7 @@ async def run_until_signal(runners: Sequence[Runner], announce: Callable[[Runnin
         BridgeError: a runner could not start or go on; what its nurseries wrapped around it is taken off.
     """
     try:
-        return await _run_until_signal(runners, announce)
+        return await _run_until_signal(runners, announce, reload)
     except BaseExceptionGroup as group:
         told, others = group.split(BridgeError)
         if told is None or others is not None:
@@ -45,29 +55,56 @@ def _first(group: BaseExceptionGroup[BridgeError]) -> BridgeError:
     return error
 
 
-async def _run_until_signal(runners: Sequence[Runner], announce: Callable[[Running], None]) -> int:
-    code = 0
+async def _run_until_signal(
+    runners: Sequence[Runner], announce: Callable[[Running], None], reload: Reload | None
+) -> int:
     async with trio.open_nursery() as nursery:
-        up: list[Running] = []
-
-        async def watch() -> None:
-            nonlocal code
-            with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-                async for number in signals:
-                    if any(running.closing.is_set() for running in up) or not up:
-                        code = INTERRUPTED if number == signal.SIGINT else 0
-                        nursery.cancel_scope.cancel()
-                        return
-                    nursery.start_soon(drain)
-
-        async def drain() -> None:
-            for running in reversed(up):
-                running.closing.set()
-                await running.closed.wait()
-            nursery.cancel_scope.cancel()
-
-        nursery.start_soon(watch)
+        watch = _Watch(nursery)
+        nursery.start_soon(watch.for_the_end)
+        if reload is not None:
+            nursery.start_soon(watch.for_hangups, reload)
         for runner in runners:
-            up.append(await nursery.start(runner))
-            announce(up[-1])
-    return code
+            watch.up.append(await nursery.start(runner))
+            announce(watch.up[-1])
+    return watch.code
+
+
+class _Watch:
+    """What signals do to those that are up.
+
+    Args:
+        nursery: cancelled when all is over.
+
+    Attributes:
+        up: in the order in which they came up.
+        code: the exit code.
+    """
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self._nursery = nursery
+        self._draining = False
+        self.up: list[Running] = []
+        self.code = 0
+
+    async def for_the_end(self) -> None:
+        """Drain at the first signal, end at the second."""
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for number in signals:
+                if self._draining or not self.up:
+                    self.code = INTERRUPTED if number == signal.SIGINT else 0
+                    self._nursery.cancel_scope.cancel()
+                    return
+                self._draining = True
+                self._nursery.start_soon(self._drain)
+
+    async def for_hangups(self, reload: Reload) -> None:
+        """Have the configuration read again, once after the other."""
+        with trio.open_signal_receiver(signal.SIGHUP) as hangups:
+            async for _ in hangups:
+                if self.up and not self._draining:
+                    await reload(self.up[-1])
+
+    async def _drain(self) -> None:
+        for running in reversed(self.up):
+            await running.drain()
+        self._nursery.cancel_scope.cancel()

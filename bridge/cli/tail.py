@@ -36,7 +36,7 @@ LONGEST_WAIT_SECONDS = 30.0
 REDRAW_SECONDS = 0.1
 INTERRUPTED = 130
 
-_ABOUT_THE_STREAM = frozenset({"stream", "gap", "problem", "goaway"})
+_ABOUT_THE_STREAM = frozenset({"stream", "gap", "problem", "expiring", "goaway"})
 
 
 class Following(msgspec.Struct, frozen=True, kw_only=True):

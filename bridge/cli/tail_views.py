@@ -236,6 +236,8 @@ def sentence(event: Event) -> str | None:
             return f"feed {event.get('feed')} is {event.get('status')}{reason}"
         case "problem":
             return f"{event.get('code')}: {event.get('message')}"
+        case "expiring":
+            return f"the token ends at {event.get('expires')}, and the stream with it"
         case "stream" if event.get("verdict") == "reset":
             return "the stream could not go on where it stopped; it begins anew"
         case _:

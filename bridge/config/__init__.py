@@ -4,8 +4,9 @@
 Nothing here opens a connection; certificates and secrets are only looked at.
 """
 
+from bridge.config.difference import changed_keys
 from bridge.config.file import load_config, parse_config
 from bridge.config.show import effective
 from bridge.config.structs import BrokerSettings, Config, Listed
 
-__all__ = ["BrokerSettings", "Config", "Listed", "effective", "load_config", "parse_config"]
+__all__ = ["BrokerSettings", "Config", "Listed", "changed_keys", "effective", "load_config", "parse_config"]

@@ -31,7 +31,7 @@ def _lines(path: str, value: object) -> Iterator[tuple[str, str]]:
         value = _table(value)
     if isinstance(value, Mapping):
         for name, item in value.items():
-            yield from _lines(f"{path}.{_key(name)}", item)
+            yield from _lines(f"{path}.{spelled_key(name)}", item)
     elif value is not None:
         yield path, _toml(_masked(path.rpartition(".")[2], value))
 
@@ -59,11 +59,12 @@ def _toml(value: object) -> str:
         value = int(value)
     if isinstance(value, Mapping):
         told = ((name, _masked(name, item)) for name, item in value.items() if item is not None)
-        return f"{{ {', '.join(f'{_key(name)} = {_toml(item)}' for name, item in told)} }}"
+        return f"{{ {', '.join(f'{spelled_key(name)} = {_toml(item)}' for name, item in told)} }}"
     return msgspec.json.encode(str(value) if isinstance(value, Path | str) else value).decode()
 
 
-def _key(name: str) -> str:
+def spelled_key(name: str) -> str:
+    """Return a key as it stands in a file: quoted where it has to be."""
     return (
         name
         if name.isascii() and name.replace("_", "").replace("-", "").isalnum()

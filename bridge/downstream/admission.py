@@ -11,6 +11,7 @@ from bridge.clock import Clock
 from bridge.dialects.contract import Refusal, Transport
 from bridge.downstream import entitlement
 from bridge.downstream.contract import Granted, Identity, Peer, Resolve, ServedDialect
+from bridge.downstream.grounds import standing
 from bridge.downstream.identity import shown_token, without_token
 from bridge.downstream.jwks import JwksCache
 from bridge.downstream.limits import LIMIT_OF, Seats, SeatStatistics, effective_limits
@@ -37,6 +38,7 @@ class Gate:
         self._clock = clock
         self._keys = keys or (JwksCache(auth.jwks_url) if auth.jwks_url else None)
         self._vouchers = vouchers
+        self._standing = standing(auth)
         self._seats = Seats()
 
     def __repr__(self) -> str:
@@ -54,12 +56,26 @@ class Gate:
         if self._auth.mode == "none":
             raise Refusal(Code.BAD_REQUEST, "this bridge asks for no tokens; there is nothing to renew")
         try:
-            return await read_token(self._auth, token, self._keys.key if self._keys else None, self._clock())
+            identity = await read_token(self._auth, token, self._keys.key if self._keys else None, self._clock())
         except Foreign:
-            identity = None if self._vouchers is None else await self._vouchers.identify(token)
-            if identity is None:
+            visitor = None if self._vouchers is None else await self._vouchers.identify(token)
+            if visitor is None:
                 raise
-            return identity
+            return visitor
+        if not self.stands(identity):
+            raise Refusal(Code.UNAUTHORIZED, "what this token rests on was withdrawn; get a new one")
+        return identity
+
+    def stands(self, identity: Identity) -> bool:
+        """Whether all that an identity rests on is still in force; see `contract.Admission`."""
+        return self._standing.issuperset(identity.grounds)
+
+    def adopt(self, auth: AuthSettings) -> None:
+        """Go by other rules from now on; what open streams rest on is asked for at their next look."""
+        if auth.jwks_url != self._auth.jwks_url:
+            self._keys = JwksCache(auth.jwks_url) if auth.jwks_url else None
+        self._auth = auth
+        self._standing = standing(auth)
 
     def limits(self, identity: Identity, served: ServedDialect) -> LimitSettings:
         """Return what holds for this user on this dialect's endpoints."""

@@ -31,12 +31,14 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
         events: how many have bytes.
         used: how many it covers.
         refused: a topic that the vendor refused, to be told after this and before what follows; it is among `used`.
+        hole: the last of `used` is a hole for which there is no word here: the stream must not go on behind it.
     """
 
     data: bytes
     events: int
     used: int
     refused: TopicRefused | None = None
+    hole: bool = False
 
 
 class Batcher:
@@ -80,11 +82,13 @@ class Batcher:
     def _join_some(self, publications: list[Publication]) -> Batch:
         parts: list[bytes] = []
         used, room = 0, SLICE_BYTES
-        refused = None
+        refused, hole = None, False
         for publication in publications:
             used += 1
             if isinstance(publication.event, TopicRefused):
                 refused = publication.event
+                break
+            if hole := self._codec.hides(publication.event):
                 break
             data = self._codec.encode(publication, self._hub)
             if data:
@@ -93,4 +97,4 @@ class Batcher:
             if room <= 0:
                 break
         joined = b"".join(parts)
-        return Batch(self._frame(joined) if joined else b"", len(parts), used, refused)
+        return Batch(self._frame(joined) if joined else b"", len(parts), used, refused, hole)

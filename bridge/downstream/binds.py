@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 import trio
 
-from bridge.downstream.certificates import server_context
+from bridge.downstream.certificates import Keyring
 from bridge.downstream.origin import proxy_networks
 from bridge.downstream.settings import AuthSettings, ListenSettings
 from bridge.errors import ConfigError
@@ -86,13 +86,16 @@ def _bind_problem(key: str, text: str, listen: ListenSettings, auth: AuthSetting
     return []
 
 
-async def open_listeners(listen: ListenSettings) -> tuple[list[Listener], list[str]]:
+async def open_listeners(listen: ListenSettings, keyring: Keyring | None) -> tuple[list[Listener], list[str]]:
     """Open every place to listen; returns the listeners and the URLs at which they can be reached.
 
+    Args:
+        listen: where.
+        keyring: the certificates; None = there is no `tls_bind`.
+
     Raises:
-        ConfigError: a port is in use, an address is not ours, a certificate cannot be read. Nothing is left open.
+        ConfigError: a port is in use, an address is not ours. Nothing is left open.
     """
-    context = server_context(listen.certificates) if listen.tls_bind else None
     opened: list[Listener] = []
     urls: list[str] = []
     try:
@@ -103,8 +106,8 @@ async def open_listeners(listen: ListenSettings) -> tuple[list[Listener], list[s
         for text in listen.tls_bind:
             sockets = await _open("listen.tls_bind", text)
             urls += [f"https://{_where(each)}" for each in sockets]
-            assert context is not None  # noqa: S101 - made above, since there is a tls_bind
-            opened += [trio.SSLListener(each, context, https_compatible=True) for each in sockets]
+            assert keyring is not None  # noqa: S101 - there is a tls_bind
+            opened += [trio.SSLListener(each, keyring.context, https_compatible=True) for each in sockets]
     except BaseException:
         await _close(opened)
         raise

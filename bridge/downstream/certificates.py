@@ -1,9 +1,9 @@
-"""TLS toward clients: a context for each certificate, chosen by the name a client asks for (SNI)."""
+"""TLS toward clients: a context for each certificate, chosen by the name a client asks for (SNI), replaceable while we listen."""
 
 import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography import x509
 
@@ -14,8 +14,20 @@ PROTOCOLS: Final = ("h2", "http/1.1")
 """What we offer by ALPN, preferred first."""
 
 
-def server_context(certificates: Sequence[Certificate]) -> ssl.SSLContext:
-    """Return the context to listen with; the first certificate answers names that none has.
+class Contexts(NamedTuple):
+    """Certificates as they were read at one moment.
+
+    Attributes:
+        default: answers names that no certificate has, and clients that ask for none.
+        by_name: the others, lower case; `*.` begins a wildcard.
+    """
+
+    default: ssl.SSLContext
+    by_name: Mapping[str, ssl.SSLContext]
+
+
+def read_certificates(certificates: Sequence[Certificate]) -> Contexts:
+    """Read all certificates and their keys.
 
     Raises:
         ConfigError: there is none, or one cannot be read or does not fit its key.
@@ -29,14 +41,31 @@ def server_context(certificates: Sequence[Certificate]) -> ssl.SSLContext:
         contexts.append(context)
         for name in _names(certificate.certificate):
             by_name.setdefault(name, context)
+    return Contexts(contexts[0], by_name)
 
-    def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
-        found = context_for(name, by_name)
-        if found is not None:
-            connection.context = found
 
-    contexts[0].sni_callback = choose
-    return contexts[0]
+class Keyring:
+    """The certificates in force. A handshake asks for them; those that are open keep what they were made with.
+
+    Args:
+        contexts: the first ones.
+
+    Attributes:
+        context: to listen with, for good.
+    """
+
+    def __init__(self, contexts: Contexts) -> None:
+        self._contexts = contexts
+        self.context = contexts.default
+        self.context.sni_callback = self._choose
+
+    def adopt(self, contexts: Contexts) -> None:
+        """Use these from the next handshake on."""
+        self._contexts = contexts
+
+    def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        """Called at each handshake, whether the client asks for a name or not."""
+        connection.context = context_for(name, self._contexts.by_name) or self._contexts.default
 
 
 def context_for(name: str | None, by_name: Mapping[str, ssl.SSLContext]) -> ssl.SSLContext | None:

@@ -21,7 +21,19 @@ from bridge.dialects.contract import Dialect, EncoderOptions, Message, SymbolTab
 from bridge.errors import Mistakes, Unspeakable
 from bridge.hub.contract import Publication
 from bridge.hub.hub import Hub
-from bridge.model import BookDelta, Cause, Covered, Gap, LogEvent, MarketEvent, TopicRefused, Uncovered, Want, topic_of
+from bridge.model import (
+    BookDelta,
+    Cause,
+    Covered,
+    Gap,
+    LogEvent,
+    MarketEvent,
+    TopicKind,
+    TopicRefused,
+    Uncovered,
+    Want,
+    topic_of,
+)
 from bridge.wire.sse import sse_comment, sse_message
 from bridge.wire.websocket import text_frame
 
@@ -32,6 +44,10 @@ _KEYS = itertools.count()
 
 UNENCODED_COST_BYTES = 128
 """What a pending publication counts while its bytes do not exist: about what the reference and its place cost us."""
+
+
+EVERY_ONE_MATTERS = frozenset({TopicKind.TRADE, TopicKind.BAR, TopicKind.ORDER})
+"""Kinds of topics of which no event may be left out in silence; after a hole, a book begins anew by itself."""
 
 
 class CodecStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +97,7 @@ class Codec:
     Attributes:
         key: what its bytes are remembered by.
         replaces_books: books are said whole here, so only the newest change of one is needed.
+        declares_gaps: the dialect has a word for a hole; without one, who would be told of it is sent away.
     """
 
     def __init__(self, dialect: Dialect, symbols: SymbolTable, transport: Transport, options: EncoderOptions) -> None:
@@ -90,6 +107,7 @@ class Codec:
         self._options = options
         self._encoder = dialect.encoder(transport, symbols, options)
         self.replaces_books = transport in dialect.profile.replaces_books
+        self.declares_gaps = dialect.profile.declares_gaps
         self._encoded = 0
         self._unspeakable = 0
         self._mistakes = Mistakes()
@@ -103,6 +121,12 @@ class Codec:
         if known is None:
             known = publication.encoded[self.key] = self._make(publication, hub)
         return known
+
+    def hides(self, event: LogEvent) -> bool:
+        """Whether an event is a hole that would pass here in silence, among events of which every one matters."""
+        if self.declares_gaps or not isinstance(event, Gap) or event.repaired:
+            return False
+        return any(topic.kind in EVERY_ONE_MATTERS for topic in event.topics)
 
     def encode_all(self, publications: Sequence[Publication], hub: Hub) -> list[bytes]:
         """Return the framed bytes of each."""
@@ -188,11 +212,11 @@ class Codecs:
     """The codecs of one house, each made when first needed. There are few: one a dialect, transport and set of options."""
 
     def __init__(self) -> None:
-        self._codecs: dict[tuple[str, Transport, EncoderOptions], Codec] = {}
+        self._codecs: dict[tuple[Dialect, Transport, EncoderOptions], Codec] = {}
 
     def of(self, dialect: Dialect, symbols: SymbolTable, transport: Transport, options: EncoderOptions) -> Codec:
-        """Return the one codec for these. A dialect has one table of symbols in a house."""
-        key = (dialect.name, transport, options)
+        """Return the one codec for these. A dialect, which in another manner is another, has one table of symbols in a house."""
+        key = (dialect, transport, options)
         codec = self._codecs.get(key)
         if codec is None:
             codec = self._codecs[key] = Codec(dialect, symbols, transport, options)

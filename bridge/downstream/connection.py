@@ -10,21 +10,20 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
-import msgspec
 import structlog
 import trio
 
 from bridge.dialects.contract import Refusal
-from bridge.downstream.codec import Codec
 from bridge.downstream.contract import Granted, Identity
-from bridge.downstream.expiry import Expiry
 from bridge.downstream.fanout import StreamWriter
 from bridge.downstream.goodbyes import problem
 from bridge.downstream.holdings import Holdings
 from bridge.downstream.outlet import Outlet, Surroundings
 from bridge.downstream.outlets import Opening
 from bridge.downstream.registry import ConnectionStatistics
-from bridge.downstream.terms import Terms, heartbeat_seconds, options_of, padding_bytes, skips_trades, told_limits
+from bridge.downstream.settings import LimitSettings
+from bridge.downstream.tenure import Tenure
+from bridge.downstream.terms import Terms, codec_of, heartbeat_seconds, padding_bytes, skips_trades, told_limits
 from bridge.downstream.ways import Ways
 from bridge.hub.holes import LagCounts
 from bridge.model import Code, Stream, Topic, TopicRefused, UnixNanos, Want, Wishes
@@ -60,7 +59,7 @@ class StreamConnection:
             Ways(
                 hub=house.hub,
                 clock=house.clock,
-                codec=self._codec(),
+                codec=codec_of(terms),
                 conversation=terms.conversation,
                 pump=house.pump,
                 heartbeat_seconds=heartbeat_seconds(terms),
@@ -69,12 +68,12 @@ class StreamConnection:
                 padding_bytes=padding_bytes(terms),
                 farewell_seconds=terms.limits.write_deadline_seconds,
                 refused=self._refused,
-                ended=self._ended,
+                ended=lambda code: self.start(self._close, code),
                 failed=self._failed,
                 stalled=self._hang_up,
             )
         )
-        self._expiry = Expiry(house.clock, house.pump, self._warn, lambda: self.writer.end(Code.TOKEN_EXPIRED))
+        self._tenure = Tenure(terms, self.writer, self._warn)
 
     def __repr__(self) -> str:
         return f"<StreamConnection {self._terms.transport} of {self.identity.user}, {len(self._holdings)} topics>"
@@ -159,17 +158,22 @@ class StreamConnection:
     def reword(self) -> None:
         """Tell every topic in the words that the conversation has for it now."""
         wordings = self._terms.conversation.wordings()
-        self.writer.tell({topic: [self._codec(word) for word in words] for topic, words in wordings.items()})
+        self.writer.tell({topic: [codec_of(self._terms, word) for word in words] for topic, words in wordings.items()})
 
     def complain(self, refusal: Refusal) -> None:
         """Tell the client what could not be done; the connection lives on."""
         told = problem(refusal, self.writer.at, self._terms.house.clock())
         self.writer.say(self._terms.conversation.problem(told))
 
+    def limits_of(self, identity: Identity) -> LimitSettings:
+        """Return what would hold for this stream with another token of its user."""
+        return self._terms.house.admission.limits(identity, self._terms.exchange.served)
+
     def renew(self, identity: Identity) -> None:
-        """Go on with a new token of the same user; what it does not grant leaves with a problem each."""
+        """Go on with a new token of the same user, by its limits; what it does not grant leaves with a problem each."""
         self.identity = identity
-        self._expiry.watch(self.identity.expires)
+        self._tenure.hold(identity)
+        self._holdings.limit = self.limits_of(identity).subscriptions_per_connection
         house = self._terms.house
         for held in self._holdings.granted:
             try:
@@ -211,13 +215,13 @@ class StreamConnection:
 
     def _begin(self, outlet: Outlet) -> None:
         self.writer.begin(outlet)
-        self._expiry.watch(self.identity.expires)
+        self._tenure.hold(self.identity)
         if self._terms.house.closing.is_set():  # since the request came
             self.writer.end(Code.GOING_AWAY)
 
     def _leave(self) -> None:
         self.writer.stop()
-        self._expiry.cancel()
+        self._tenure.stop()
         if self.writer.subscription is not None:
             self.writer.subscription.close()
 
@@ -232,10 +236,9 @@ class StreamConnection:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._cancel()
 
-    def _ended(self, code: Code) -> None:
-        self.start(self._close, code)
-
     async def _close(self, code: Code) -> None:
+        if code is Code.GOING_AWAY and self._terms.peer is not None:
+            self._terms.peer.retire()
         if self._outlet is not None:
             await self._outlet.close(code)
         self._cancel()
@@ -248,6 +251,10 @@ class StreamConnection:
     def _cancel(self) -> None:
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
+
+    def _warn(self, expires: UnixNanos) -> None:
+        conversation, now = self._terms.conversation, self._terms.house.clock()
+        self.writer.say(conversation.expiring(expires, self.writer.at, now))
 
     def _open(self, wants: Sequence[Want], after: str | None, served: Sequence[Topic]) -> None:
         house = self._terms.house
@@ -278,14 +285,6 @@ class StreamConnection:
             self.complain(Refusal(code, event.message, topic=str(topic)))
         if code is not Code.UPSTREAM_FULL:
             self._let_go(self._holdings.lose(event.topic, event.feed))
-
-    def _codec(self, wording: str = "") -> Codec:
-        served = self._terms.exchange.served
-        options = msgspec.structs.replace(options_of(self._terms.exchange), wording=wording)
-        return self._terms.house.codecs.of(served.dialect, served.symbols, self._terms.transport, options)
-
-    def _warn(self, expires: UnixNanos) -> None:
-        self.writer.say(self._terms.conversation.expiring(expires, self._terms.house.clock()))
 
     def _let_go(self, topics: Sequence[Topic]) -> None:
         if topics and self.writer.subscription is not None:

@@ -18,9 +18,11 @@ import trio
 
 from bridge.clock import Clock
 from bridge.dialects.contract import Answer, Dialect, Question, Request, SymbolTable, Transport
+from bridge.downstream.certificates import Contexts
 from bridge.downstream.codec import Codecs
 from bridge.downstream.jwks import JwksCache
 from bridge.downstream.pump import Pump
+from bridge.downstream.readiness import Readiness
 from bridge.downstream.registry import Connections
 from bridge.downstream.settings import AuthSettings, DialectSettings, LimitSettings, ListenSettings
 from bridge.hub.hub import Hub
@@ -72,22 +74,6 @@ class Voucher(msgspec.Struct, frozen=True, kw_only=True):
     takes: Takes
     show: Show
     keys: JwksCache | None = None
-
-
-class FeedReadiness(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How a feed is, for `/readyz`. `wanted` = some client wants something of it; without a `reason` all is well."""
-
-    feed: FeedName
-    status: str
-    wanted: bool
-    reason: str | None = None
-
-
-class Readiness(msgspec.Struct, frozen=True, kw_only=True):
-    """Ready when the log is reachable and no wanted feed is `down`."""
-
-    ready: bool
-    feeds: tuple[FeedReadiness, ...]
 
 
 class ServedDialect(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,7 +137,9 @@ class PeerConnection(Protocol):
 
     def hang_up(self) -> None:
         """Close at once, without waiting for the peer or for any lock; every task of the connection is cancelled."""
-        ...
+
+    def retire(self) -> None:
+        """Close in order once nothing is open on it any more: whoever comes back is to come anew."""
 
 
 class User(NamedTuple):
@@ -185,6 +173,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
         scopes: such as `admin`.
         expires: when the token ends; None without a token.
         anonymous: whether no token was needed or shown.
+        grounds: what it rests on (`grounds`); it stands as long as all of them are in force.
         visit: what `Show` returned; None for who brought no vendor's token.
     """
 
@@ -195,6 +184,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     scopes: frozenset[str] = frozenset()
     expires: UnixNanos | None = None
     anonymous: bool = False
+    grounds: tuple[str, ...] = ()
     visit: object = None
 
 
@@ -234,6 +224,14 @@ class Admission(Protocol):
         """
         ...
 
+    def stands(self, identity: Identity) -> bool:
+        """Whether all that an identity rests on is still in force: secret, key, provider. Its token's end is not looked at."""
+        ...
+
+    def adopt(self, auth: AuthSettings) -> None:
+        """Go by other rules from now on; what open streams rest on is asked for at their next look."""
+        ...
+
     def limits(self, identity: Identity, served: "ServedDialect") -> LimitSettings:
         """Return what holds for this user on this dialect's endpoints."""
         ...
@@ -261,20 +259,23 @@ def _nobody(feeds: Iterable[FeedName]) -> tuple[str, ...]:
     return ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class House:
-    """What every endpoint may use.
+    """What every endpoint may use. Only a reload changes it, in one step that nothing comes between: ask it anew each time.
 
     Attributes:
         closing: set when the bridge begins to drain.
+        leaving: whether it is about to: it serves as ever, but says that it is not ready.
         served: the dialects served, in order of routing.
         readiness: how we are, computed when asked.
         admission: who gets in, and how much.
         instruments: the listed instruments and what serves each.
+        certificates: those in force; None without TLS, and until whoever listens has read them.
         via: the ids of the bridges that the events of some feeds come by, ours first.
         codecs: the bytes made of publications, shared by all connections that can share them.
         connections: the streams that are open now.
         pump: writes to them; whoever serves the house runs it.
+        followers: called after each change of the rules, in the midst of it; they must not raise.
     """
 
     hub: Hub
@@ -288,8 +289,11 @@ class House:
     served: Sequence[ServedDialect]
     admission: Admission
     instruments: Mapping[str, Sequence[FeedName]] = field(default_factory=dict)
+    certificates: Contexts | None = None
     via: Callable[[Iterable[FeedName]], tuple[str, ...]] = _nobody
     closing: trio.Event = field(default_factory=trio.Event)
+    leaving: bool = False
     codecs: Codecs = field(default_factory=Codecs)
     connections: Connections = field(default_factory=Connections)
     pump: Pump = field(default_factory=Pump)
+    followers: list[Callable[[], None]] = field(default_factory=list)

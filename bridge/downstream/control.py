@@ -74,8 +74,9 @@ def control_app(house: House) -> AsgiApp:
 
     async def readyz() -> Response:
         readiness = house.readiness()
-        ready = readiness.ready and not house.closing.is_set()
-        status = "ready" if ready else "closing" if house.closing.is_set() else "not ready"
+        closing = house.leaving or house.closing.is_set()
+        ready = readiness.ready and not closing
+        status = "ready" if ready else "closing" if closing else "not ready"
         return _json(200 if ready else 503, {"status": status, "feeds": readiness.feeds})
 
     async def call(rest: str) -> Response:

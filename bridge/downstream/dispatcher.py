@@ -50,10 +50,16 @@ class Dispatcher:
     def __init__(self, house: House, handlers: Handlers | None = None) -> None:
         self._house = house
         self._handlers = handlers or Handlers()
+        self._control = control_app(house)
+        self._learn()
+        house.followers.append(self._learn)
+
+    def _learn(self) -> None:
+        """Go by the house's rules as they are now."""
+        house = self._house
         self._trusted = proxy_networks(house.listen)
         self._routes = routes_of(house.served)
         self._names = [host for served in house.served for host in served.settings.hosts]
-        self._control = control_app(house)
 
     def __repr__(self) -> str:
         return f"<Dispatcher {len(self._routes)} routes>"

@@ -17,18 +17,19 @@ from functools import partial
 
 import trio
 
-from bridge.dialects.contract import Message
+from bridge.dialects.contract import Message, Transport
 from bridge.downstream.alarms import Alarm, Call
 from bridge.downstream.batch import Batcher
 from bridge.downstream.codec import Codec, framed
 from bridge.downstream.goodbyes import goaway
 from bridge.downstream.outlet import Frame, Outlet, as_it_is, padded
-from bridge.downstream.sieve import belongs, newest_books, without_other_orders
+from bridge.downstream.sieve import belongs, sifted
 from bridge.downstream.ways import Ways
 from bridge.downstream.wording import Mixed
 from bridge.hub.contract import Publication
 from bridge.hub.hub import Bound, Subscription
 from bridge.model import Code, InstrumentId, Topic
+from bridge.wire.sse import sse_retry
 
 SOON_SECONDS = 0.001
 """Events held back for a rate are looked at no more often than this."""
@@ -63,6 +64,7 @@ class StreamWriter:
         "_sieves",
         "_taken",
         "_ways",
+        "_within_seconds",
         "sent_bytes",
         "sent_events",
         "subscription",
@@ -86,6 +88,7 @@ class StreamWriter:
         self._taken: list[Publication] = []
         self._at: int | None = None
         self._ending: Code | None = None
+        self._within_seconds: float | None = None
         self._gone = False
         self._queued = False
         self._blocked = True
@@ -175,12 +178,13 @@ class StreamWriter:
             self.end(Code.SLOW_CONSUMER)
         self.wake()
 
-    def end(self, code: Code) -> None:
-        """End the stream after the write in progress; the first reason stays."""
+    def end(self, code: Code, within_seconds: float | None = None) -> None:
+        """End the stream after the write in progress, and have its client come back then; the first reason stays."""
         if self._ending is None:
-            self._ending = code
+            self._ending, self._within_seconds = code, within_seconds
             if self._ways.farewell_seconds:
-                self._set_alarm("farewell", trio.current_time() + self._ways.farewell_seconds, self._stalled)
+                until = trio.current_time() + self._ways.farewell_seconds
+                self._set_alarm("farewell", until, lambda _: self._ways.stalled())
         self.wake()
 
     def fail(self, error: Exception) -> None:
@@ -221,22 +225,13 @@ class StreamWriter:
             self._set_blocked(blocked=True)
 
     def _make_batcher(self) -> Batcher:
-        if self._mixed is not None:
-            return Batcher(self._mixed, self._ways.hub, self._frame)
-        return self._ways.pump.batcher(self._ways.codec, self._ways.hub, self._frame)
+        ways, mixed, frame = self._ways, self._mixed, self._frame
+        return ways.pump.batcher(ways.codec, ways.hub, frame) if mixed is None else Batcher(mixed, ways.hub, frame)
 
     def _decide_on_batch(self, subscription: Subscription) -> None:
-        pending = self._taken
+        pending = self._taken or self._take(subscription)
         if not pending:
-            pending = subscription.take()
-            if subscription.lagging:
-                self._look_again(subscription.due_at)
-            if self._sieves:
-                pending = newest_books(pending)
-            if self._orders_of is not None:
-                pending = without_other_orders(pending, self._orders_of)
-            if not pending:
-                return
+            return
         assert self._batcher is not None  # noqa: S101 - no step is made before `begin`
         batch = self._batcher.join(pending)
         used = batch.used
@@ -248,6 +243,15 @@ class StreamWriter:
             self.wake()
         if batch.refused is not None:
             self._ways.refused(batch.refused)
+        if batch.hole:
+            self.end(Code.UPSTREAM_UNAVAILABLE)
+
+    def _take(self, subscription: Subscription) -> list[Publication]:
+        """Take what is pending, but for what need not be written."""
+        pending = subscription.take()
+        if subscription.lagging:
+            self._look_again(subscription.due_at)
+        return sifted(pending, replaces_books=self._sieves, orders_of=self._orders_of)
 
     def _look_again(self, due_at: float) -> None:
         if due_at < self._due_at:
@@ -262,7 +266,10 @@ class StreamWriter:
 
     def _say_goodbye(self, code: Code) -> None:
         self._gone = True
-        self.say(self._ways.conversation.goodbye(goaway(code, self.at, self._ways.clock())))
+        told = goaway(code, self.at, self._ways.clock(), self._within_seconds)
+        if told.retry_after_ms is not None and self._ways.codec.transport is Transport.SSE:
+            self.say_raw(sse_retry(told.retry_after_ms))  # an EventSource waits by itself, whatever its party's words
+        self.say(self._ways.conversation.goodbye(told))
         if self._said:
             self._decided = self._frame(self._unsaid())
             self.sent_bytes += len(self._decided)
@@ -271,18 +278,13 @@ class StreamWriter:
             self._ways.ended(code)
 
     def _unsaid(self) -> bytes:
-        data = b"".join(self._said)
-        self._said.clear()
-        self._said_bytes = 0
+        data, self._said, self._said_bytes = b"".join(self._said), [], 0
         return data
 
     def _set_blocked(self, *, blocked: bool) -> None:
         self._blocked = blocked
         if self.subscription is not None:
             self.subscription.blocked = blocked
-
-    def _stalled(self, now: float) -> None:
-        self._ways.stalled()
 
     def _live(self, now: float) -> None:
         """Say that we live, if nothing was said for long enough; look again when that may be so."""

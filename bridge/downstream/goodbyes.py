@@ -12,11 +12,9 @@ from types import MappingProxyType
 import msgspec
 
 from bridge.dialects.contract import Endpoint, HttpAnswer, Refusal
+from bridge.downstream.comebacks import SPREAD_SECONDS
 from bridge.downstream.contract import ServedDialect
 from bridge.model import Code, Goaway, Problem, Retry, UnixNanos
-
-SPREAD_SECONDS = 5.0
-"""Clients sent away together come back spread over this long, so that they do not arrive together elsewhere."""
 
 
 class Goodbye(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +49,8 @@ GOODBYES: Mapping[Code, Goodbye] = MappingProxyType(
         # The next two end streams that are open; a status is only ever needed when one arrives as we are leaving.
         Code.SLOW_CONSUMER: Goodbye(http=503, close=4408, stays=False, retry=Retry.NOW),
         Code.GOING_AWAY: Goodbye(http=503, close=1012, stays=False, retry=Retry.AFTER, retry_after_seconds=1),
-        Code.UPSTREAM_UNAVAILABLE: Goodbye(http=503, close=None, stays=True, retry=Retry.AFTER, retry_after_seconds=5),
+        # It ends only streams of dialects that have no word for a hole, or for a feed that is down.
+        Code.UPSTREAM_UNAVAILABLE: Goodbye(http=503, close=1013, stays=True, retry=Retry.AFTER, retry_after_seconds=5),
         Code.UPSTREAM_FULL: Goodbye(http=503, close=None, stays=True, retry=Retry.AFTER),
         Code.OVERLOADED: Goodbye(http=503, close=1013, stays=False, retry=Retry.AFTER, retry_after_seconds=5),
         Code.INTERNAL: Goodbye(http=500, close=1011, stays=False, retry=Retry.AFTER),
@@ -59,13 +58,21 @@ GOODBYES: Mapping[Code, Goodbye] = MappingProxyType(
 )
 
 
-def goaway(code: Code, at: str, now: UnixNanos) -> Goaway:
-    """Return the last word on a stream that stands at the cursor `at`; who is to wait is told a jittered time."""
+def goaway(code: Code, at: str, now: UnixNanos, within_seconds: float | None = None) -> Goaway:
+    """Return the last word on a stream; who is to wait is told a jittered time.
+
+    Args:
+        code: why.
+        at: the cursor at which it stands.
+        now: our wall time.
+        within_seconds: over how long those who are told the same come back; None = as the code has it.
+    """
     row = GOODBYES[code]
     wait_ms = None
     if row.retry is Retry.AFTER:
-        base = row.retry_after_seconds or 1.0
-        wait_ms = round(1000 * base) + secrets.randbelow(round(1000 * SPREAD_SECONDS))
+        base = (row.retry_after_seconds or 1.0) if within_seconds is None else 0.0
+        spread = SPREAD_SECONDS if within_seconds is None else within_seconds
+        wait_ms = round(1000 * base) + 1 + secrets.randbelow(max(1, round(1000 * spread)))
     return Goaway(at=at, reason=code, retry=row.retry, ts_recv=now, retry_after_ms=wait_ms)
 
 

@@ -70,16 +70,18 @@ class Guard:
                 self._none_live.set()
                 self._none_live = trio.Event()
 
-    async def drain(self, seconds: float) -> None:
-        """Let the connections end: idle ones now, others after their last response; what is left is hung up on."""
+    async def drain(self, seconds: float) -> int:
+        """Let the connections end: idle ones now, others after their last response; what is left is hung up on, and counted."""
         await self.terms.context.terminated.set()
         for connection in [each for each in self.live if not each.established]:
             connection.hang_up()
         with trio.move_on_after(seconds):
             while self.live:
                 await self._none_live.wait()
-        for connection in list(self.live):
+        left = list(self.live)
+        for connection in left:
             connection.hang_up()
+        return len(left)
 
     def statistics(self) -> GuardStatistics:
         """Return the counts."""

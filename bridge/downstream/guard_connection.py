@@ -58,6 +58,7 @@ class GuardedConnection(TCPServer):
         self._lingering = False
         self._hung_up = False
         self._stalled = False
+        self._retired = False
         self._idle_seconds = terms.first_request_seconds
 
     def __repr__(self) -> str:
@@ -74,6 +75,10 @@ class GuardedConnection(TCPServer):
             kernel.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
         self._scope.cancel()
+
+    def retire(self) -> None:
+        """Close in order once nothing is open on it any more; HTTP/2 with a GOAWAY."""
+        self._retired = True
 
     def stalled(self) -> None:
         """A stream is reset because its client took nothing of it; one that does nothing else either is soon hung up on."""
@@ -176,7 +181,8 @@ class GuardedConnection(TCPServer):
             await self.idle_task.stop()
 
     async def _idle_timeout(self) -> None:
-        with trio.move_on_after(STALLED_SECONDS if self._stalled else self._idle_seconds) as patience:
+        seconds = 0.0 if self._retired else STALLED_SECONDS if self._stalled else self._idle_seconds
+        with trio.move_on_after(seconds) as patience:
             await self.context.terminated.wait()
         if self._stalled and patience.cancelled_caught:
             self.terms.stalled += 1

@@ -48,6 +48,11 @@ class Terms:
         self.hung_up = 0
         self.stalled = 0
 
+    def adopt(self, write_deadline_seconds: float, ping_seconds: float | None) -> None:
+        """Keep to these from now on; how often a WebSocket is pinged was settled when it was opened."""
+        self.write_deadline_seconds = write_deadline_seconds
+        self.config.websocket_ping_interval = ping_seconds
+
 
 def _config(ping_seconds: float | None) -> Config:
     config = Config()

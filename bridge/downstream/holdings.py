@@ -13,12 +13,12 @@ from bridge.model import Code, FeedName, Topic, TopicKind, Want
 class Holdings:
     """One stream's topics.
 
-    Args:
-        limit: topics at most, `all:X` counting as one and `status` not at all; 0 = unlimited.
+    Attributes:
+        limit: topics at most, `all:X` counting as one and `status` not at all; 0 = unlimited. What is held stays when it falls.
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._held: dict[Topic, Granted] = {}
         self._uncounted: set[Topic] = set()
 
@@ -44,18 +44,24 @@ class Holdings:
         """Return those of `topics` that are held."""
         return tuple(topic for topic in dict.fromkeys(topics) if topic in self._held)
 
-    def room_for(self, granted: Sequence[Granted], leaving: Sequence[Topic] = ()) -> None:
+    def room_for(self, granted: Sequence[Granted], leaving: Sequence[Topic] = (), limit: int | None = None) -> None:
         """Return when these may be held as well, once others have left.
+
+        Args:
+            granted: those to come.
+            leaving: those to leave.
+            limit: the one that will hold by then; None = the one that holds now.
 
         Raises:
             Refusal: `too_many_subscriptions`.
         """
         after = (self._held.keys() - set(leaving)) | {one.topic for one in granted}
         counted = sum(topic.kind is not TopicKind.STATUS and topic not in self._uncounted for topic in after)
-        if self._limit and counted > self._limit:
+        most = self.limit if limit is None else limit
+        if granted and most and counted > most:
             raise Refusal(
                 Code.TOO_MANY_SUBSCRIPTIONS,
-                f"{counted} topics on one connection; {self._limit} is the most. Ask for fewer, or open another connection",
+                f"{counted} topics on one connection; {most} is the most. Ask for fewer, or open another connection",
                 topic=str(granted[0].topic) if len(granted) == 1 else None,
             )
 

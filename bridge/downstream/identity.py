@@ -10,6 +10,7 @@
 
 from bridge.dialects.contract import Refusal
 from bridge.downstream.contract import Identity, Peer, User
+from bridge.downstream.grounds import ANONYMOUS
 from bridge.downstream.settings import AuthSettings
 from bridge.model import Code
 
@@ -36,4 +37,4 @@ def without_token(auth: AuthSettings, peer: Peer) -> Identity:
     topics = EVERY_TOPIC if auth.mode == "none" else auth.anonymous_topics
     if not topics:
         raise Refusal(Code.UNAUTHORIZED, "a token is needed: Authorization: Bearer <token>")
-    return Identity(user=User(peer.address, by_address=True), topics=topics, anonymous=True)
+    return Identity(user=User(peer.address, by_address=True), topics=topics, anonymous=True, grounds=(ANONYMOUS,))

@@ -102,12 +102,16 @@ class InboundRate:
     """
 
     def __init__(self, per_second: float, burst: int, now: float) -> None:
-        self._rate = per_second
-        self._depth = burst or max(per_second, 1.0)
+        self.allow(per_second, burst)
         self._tokens = self._depth
         self._filled_at = now
         self._second_began = -float("inf")
         self._strikes = 0
+
+    def allow(self, per_second: float, burst: int) -> None:
+        """Let it talk so fast from now on; see the class."""
+        self._rate = per_second
+        self._depth = burst or max(per_second, 1.0)
 
     def judge(self, now: float) -> Verdict:
         """Say what becomes of a message that came at `now`."""

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from bridge.dialects.contract import EndpointKind, HttpAnswer, Refusal
 from bridge.downstream.contract import Exchange, House
+from bridge.downstream.grounds import of_key
 from bridge.downstream.origin import host_of
 from bridge.downstream.routes import way_to
 from bridge.downstream.settings import ApiKey, AuthSettings
@@ -31,7 +32,7 @@ async def mint(house: House, exchange: Exchange) -> HttpAnswer:
     if key is None:
         raise Refusal(Code.UNAUTHORIZED, "the API key is not valid here")
     ttl = key.ttl_seconds if question.ttl_seconds is None else min(question.ttl_seconds, key.ttl_seconds)
-    grant = TokenGrant(sub=key.sub, ttl_seconds=ttl, topics=key.topics, accounts=key.accounts)
+    grant = TokenGrant(sub=key.sub, ttl_seconds=ttl, topics=key.topics, accounts=key.accounts, key=of_key(key, auth))
     token, expires = mint_token(auth, grant, house.clock())
     answer = served.dialect.mint_answer(
         exchange.request,

@@ -106,7 +106,7 @@ def _judged(house: House, stream: StreamConnection, change: Change, identity: Id
     standing, refusals = without_refused(house.hub, granted)
     if len(standing) < len(granted):
         raise refusals[0]
-    stream.holdings.room_for(standing, leaving)
+    stream.holdings.room_for(standing, leaving, stream.limits_of(identity).subscriptions_per_connection)
     return _Judged(wishes, leaving, standing, refusals)
 
 

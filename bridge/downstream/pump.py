@@ -21,6 +21,7 @@ import trio
 from bridge.downstream.alarms import Alarm, Alarms, Call
 from bridge.downstream.batch import Batcher
 from bridge.downstream.codec import Codec
+from bridge.downstream.comebacks import spread_seconds
 from bridge.downstream.outlet import Frame
 from bridge.hub.hub import Hub
 from bridge.model import Code
@@ -50,8 +51,8 @@ class Pumped(Protocol):
         """Make the write that was decided on, without waiting."""
         ...
 
-    def end(self, code: Code) -> None:
-        """Say goodbye as soon as possible."""
+    def end(self, code: Code, within_seconds: float | None = None) -> None:
+        """Say goodbye as soon as possible; see `goodbyes.goaway`."""
         ...
 
     def fail(self, error: Exception) -> None:
@@ -147,5 +148,7 @@ class Pump:
 
     async def _send_away(self, closing: trio.Event) -> None:
         await closing.wait()
-        for stream in list(self.streams):
-            stream.end(Code.GOING_AWAY)
+        leaving = list(self.streams)
+        within = 1 + spread_seconds(len(leaving))
+        for stream in leaving:
+            stream.end(Code.GOING_AWAY, within)

@@ -1,8 +1,8 @@
 """The server: accepts connections, counts them, hands each to the guard, and drains when the house closes.
 
-Drain, in this order: no more connections are accepted; every stream says its own goodbye (it watches `house.closing`); idle
-connections and those whose last response has ended are closed, HTTP/2 ones with a GOAWAY; what is left after
-`limits.drain_seconds` is hung up on. `serve` returns when nothing is left.
+Drain, in this order: `/readyz` says so (`limits.unready_seconds` ahead, if wished); no more connections are accepted; every
+stream says its own goodbye (it watches `house.closing`); idle connections and those whose last response has ended are closed,
+HTTP/2 ones with a GOAWAY; what is left after `limits.drain_seconds` is hung up on. `serve` returns when nothing is left.
 """
 
 import socket
@@ -17,6 +17,7 @@ import trio
 from hypercorn.typing import ASGIFramework
 
 from bridge.downstream.binds import Listener, bind_problems, open_listeners, parse_bind
+from bridge.downstream.certificates import Keyring, read_certificates
 from bridge.downstream.contract import House
 from bridge.downstream.dispatcher import Dispatcher
 from bridge.downstream.guard import Guard, GuardStatistics
@@ -72,6 +73,12 @@ class Door:
         self._trusted = trusted
         self._by_address: Counter[str] = Counter()
         self.refused = 0
+
+    def adopt(self, limits: LimitSettings, trusted: Sequence[Network]) -> None:
+        """Go by these from the next connection on; see the class."""
+        self._limits = limits
+        self._trusted = trusted
+        self._guard.terms.adopt(limits.write_deadline_seconds, limits.heartbeat_seconds or None)
 
     async def enter(self, stream: trio.SocketStream | trio.SSLStream[trio.SocketStream]) -> None:
         """Serve an accepted connection, or close it."""
@@ -138,8 +145,16 @@ async def serve_app(
     """
     guard = Guard(app, house.limits.write_deadline_seconds, house.limits.heartbeat_seconds or None)
     door = Door(guard, house.limits, proxy_networks(house.listen))
-    listeners, urls = await open_listeners(house.listen)
+    keyring = Keyring(read_certificates(house.listen.certificates)) if house.listen.tls_bind else None
+    listeners, urls = await open_listeners(house.listen, keyring)
     _warn_of_plain(house)
+
+    def learn() -> None:
+        door.adopt(house.limits, proxy_networks(house.listen))
+        if keyring is not None and house.certificates is not None:
+            keyring.adopt(house.certificates)
+
+    house.followers.append(learn)
     async with trio.open_nursery() as pumping:
         pumping.start_soon(house.pump.run, house.closing)
         async with trio.open_nursery() as connections:
@@ -148,7 +163,9 @@ async def serve_app(
                 task_status.started(Listening(urls=tuple(urls), statistics=door.statistics))
                 await house.closing.wait()
                 accepting.cancel_scope.cancel()
-            await guard.drain(house.limits.drain_seconds)
+            within = house.limits.drain_seconds
+            log.info("draining", streams=len(house.connections), connections=len(guard.live), within_seconds=within)
+            log.info("drained", cut=await guard.drain(within))
         pumping.cancel_scope.cancel()
 
 

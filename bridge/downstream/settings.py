@@ -99,7 +99,9 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         linger_seconds: how long an upstream subscription outlives its last subscriber: a page reload should not cost one.
         heartbeat_seconds: how often a quiet stream says that it lives, where its party has no habit of its own; below the 30 to
             60 s after which proxies give up.
-        drain_seconds: how long a stopping bridge lets its streams say goodbye.
+        unready_seconds: how long a bridge that is to stop goes on as ever, but for `/readyz`, so that balancers turn to others.
+        drain_seconds: how long it then lets its streams say goodbye.
+        connection_lifetime_seconds: after how long a stream is told to come back, each a little earlier; 0 = never.
         write_deadline_seconds: how long one write may wait for a peer that does not read.
         pending_bytes_per_connection: what may wait for a slow client; kernel buffers come on top.
         slow_trades: what becomes of trades past that: `gap` (declared missing, and on from the newest) or `goodbye`.
@@ -117,7 +119,9 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     connections: int = 20_000
     linger_seconds: float = 30
     heartbeat_seconds: float = 15
+    unready_seconds: float = 0
     drain_seconds: float = 10
+    connection_lifetime_seconds: float = 0
     write_deadline_seconds: float = 10
     pending_bytes_per_connection: int = 8_388_608
     slow_trades: str = "gap"

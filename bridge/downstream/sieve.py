@@ -16,6 +16,21 @@ from bridge.model import (
 )
 
 
+def sifted(
+    pending: list[Publication], *, replaces_books: bool, orders_of: frozenset[InstrumentId] | None
+) -> list[Publication]:
+    """Leave out what need not be written.
+
+    Args:
+        pending: in order.
+        replaces_books: books are said whole.
+        orders_of: the instruments whose orders are told; None = all.
+    """
+    if replaces_books:
+        pending = newest_books(pending)
+    return pending if orders_of is None else without_other_orders(pending, orders_of)
+
+
 def newest_books(pending: list[Publication]) -> list[Publication]:
     """Leave out all but the newest change of a book that is said whole anyway."""
     newest: dict[Topic, int] = {}

@@ -3,6 +3,7 @@
 import msgspec
 
 from bridge.dialects.contract import Conversation, EncoderOptions, Transport
+from bridge.downstream.codec import Codec
 from bridge.downstream.contract import Exchange, House, Identity, PeerConnection
 from bridge.downstream.settings import LimitSettings
 
@@ -23,6 +24,13 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     conversation: Conversation
     limits: LimitSettings
     peer: PeerConnection | None
+
+
+def codec_of(terms: Terms, wording: str = "") -> Codec:
+    """Return what makes a stream's bytes, in one of its party's wordings; "" = the ordinary one."""
+    served = terms.exchange.served
+    options = msgspec.structs.replace(options_of(terms.exchange), wording=wording)
+    return terms.house.codecs.of(served.dialect, served.symbols, terms.transport, options)
 
 
 def options_of(exchange: Exchange) -> EncoderOptions:

@@ -13,6 +13,7 @@ import jwt
 import msgspec
 
 from bridge.dialects.contract import Refusal
+from bridge.downstream import grounds
 from bridge.downstream.contract import Identity, User
 from bridge.downstream.settings import AuthSettings
 from bridge.model import SECONDS, AccountId, Code, UnixNanos
@@ -55,12 +56,14 @@ class Entitlement(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         topics: None = the configured default.
+        key: the ground (`grounds`) of the API key that it was minted for; None = for none.
     """
 
     topics: tuple[str, ...] | None = None
     accounts: tuple[str, ...] = ()
     limits: dict[str, float] = msgspec.field(default_factory=dict)
     scopes: tuple[str, ...] = ()
+    key: str | None = None
 
 
 class TokenGrant(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +75,7 @@ class TokenGrant(msgspec.Struct, frozen=True, kw_only=True):
         topics: globs; None = whatever `auth.default_topics` says when the token is used.
         accounts: `<feed>/<name>`.
         scopes: such as `admin`.
+        key: the ground (`grounds`) of the API key that it is minted for; with that key it ends. None = for none.
     """
 
     sub: str
@@ -79,6 +83,7 @@ class TokenGrant(msgspec.Struct, frozen=True, kw_only=True):
     topics: tuple[str, ...] | None = None
     accounts: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
+    key: str | None = None
 
 
 def mint_token(auth: AuthSettings, grant: TokenGrant, now: UnixNanos) -> tuple[str, UnixNanos]:
@@ -91,13 +96,7 @@ def mint_token(auth: AuthSettings, grant: TokenGrant, now: UnixNanos) -> tuple[s
         raise Refusal(Code.UNSUPPORTED_TOPIC, "this bridge mints no tokens: auth.secret is not set")
     issued = now // SECONDS
     expires = issued + max(1, math.floor(min(grant.ttl_seconds, auth.max_ttl_seconds)))
-    entitlement: dict[str, Any] = {}
-    if grant.topics is not None:
-        entitlement["topics"] = list(grant.topics)
-    if grant.accounts:
-        entitlement["accounts"] = list(grant.accounts)
-    if grant.scopes:
-        entitlement["scopes"] = list(grant.scopes)
+    entitlement = _entitlement(grant)
     claims: dict[str, Any] = {"sub": grant.sub, "iat": issued, "exp": expires}
     if auth.issuer is not None:
         claims["iss"] = auth.issuer
@@ -106,6 +105,17 @@ def mint_token(auth: AuthSettings, grant: TokenGrant, now: UnixNanos) -> tuple[s
     if entitlement:
         claims[CLAIM] = entitlement
     return jwt.encode(claims, auth.secret, algorithm=OWN_ALGORITHM), UnixNanos(expires * SECONDS)
+
+
+def _entitlement(grant: TokenGrant) -> dict[str, Any]:
+    """Return what stands in our claim; {} when nothing need be said."""
+    said = {
+        "topics": grant.topics,
+        "accounts": grant.accounts or None,
+        "scopes": grant.scopes or None,
+        "key": grant.key,
+    }
+    return {name: value for name, value in said.items() if value is not None}
 
 
 class Foreign(Refusal):
@@ -129,6 +139,7 @@ async def read_token(auth: AuthSettings, token: str, key_of: KeyOf | None, now: 
         Refusal: `unauthorized` or `token_expired`.
     """
     claims = await verified(auth, token, key_of)
+    ground = grounds.of_secret(auth) if _is_ours(auth, token) else grounds.of_provider(auth)
     expires = _expiry(claims, auth, now)
     try:
         entitlement = msgspec.convert(claims.get(CLAIM, {}), Entitlement)
@@ -144,6 +155,7 @@ async def read_token(auth: AuthSettings, token: str, key_of: KeyOf | None, now: 
         limits=limits,
         scopes=frozenset(entitlement.scopes),
         expires=expires,
+        grounds=(ground,) if entitlement.key is None else (ground, entitlement.key),
     )
 
 
@@ -185,13 +197,18 @@ async def _key(auth: AuthSettings, token: str, key_of: KeyOf | None) -> tuple[st
     if len(token) > MAX_TOKEN_CHARS:
         raise jwt.DecodeError("too long")
     header = jwt.get_unverified_header(token)
-    if auth.secret and header.get("alg") == OWN_ALGORITHM:
+    if auth.secret and _is_ours(auth, token):
         return auth.secret, [OWN_ALGORITHM]
     if key_of is None or header.get("alg") not in provider_algorithms(auth):
         raise jwt.InvalidAlgorithmError("no key source knows this algorithm")
     if auth.issuer is not None and unverified(token).get("iss") != auth.issuer:
         raise jwt.DecodeError("another issuer's")
     return await key_of(str(header.get("kid", ""))), provider_algorithms(auth)
+
+
+def _is_ours(auth: AuthSettings, token: str) -> bool:
+    """Whether it is our own secret that a token must be signed with."""
+    return bool(auth.secret) and jwt.get_unverified_header(token).get("alg") == OWN_ALGORITHM
 
 
 def unverified(token: str) -> dict[str, Any]:

@@ -210,6 +210,8 @@ class Talk:
         if identity.user != self._stream.identity.user:
             raise Refusal(Code.FORBIDDEN, "the new token is another user's; open a connection of its own")
         self._stream.renew(identity)
+        limits = self._stream.limits_of(identity)
+        self._rate.allow(limits.inbound_messages_per_second, limits.inbound_messages_burst)
         self._say(self._conversation.renewed(action, identity.expires, self._stream.writer.at, self._house.clock()))
 
     def _say(self, messages: Sequence[Message]) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 from bridge.downstream.codec import Codec
 from bridge.hub.contract import Publication
 from bridge.hub.hub import Hub
-from bridge.model import Covered, FeedStatus, Gap, Topic, TopicRefused, Uncovered, topic_of
+from bridge.model import Covered, FeedStatus, Gap, LogEvent, Topic, TopicRefused, Uncovered, topic_of
 
 OF_NO_TOPIC = (Covered, FeedStatus, Gap, TopicRefused, Uncovered)
 """What is told in the ordinary words, whatever it is about."""
@@ -24,6 +24,10 @@ class Words(Protocol):
 
     def encode_all(self, publications: Sequence[Publication], hub: Hub) -> list[bytes]:
         """Return those of each."""
+        ...
+
+    def hides(self, event: LogEvent) -> bool:
+        """Whether an event is a hole that would pass here in silence."""
         ...
 
 
@@ -46,6 +50,10 @@ class Mixed:
         if codecs is None:
             return self._ordinary.encode(publication, hub)
         return b"".join([codec.encode(publication, hub) for codec in codecs])
+
+    def hides(self, event: LogEvent) -> bool:
+        """Whether an event is a hole that would pass here in silence."""
+        return self._ordinary.hides(event)
 
     def encode_all(self, publications: Sequence[Publication], hub: Hub) -> list[bytes]:
         """Return those of each."""

@@ -78,12 +78,9 @@ class History:
     )
 
     def __init__(self, settings: HubSettings, *, of_book: bool = False) -> None:
-        self._most_events = settings.history_events
-        self._most_bytes = settings.history_bytes
-        self._most_nanos = round(settings.history_seconds * SECONDS)
+        self.adopt(settings)
         self._of_book = of_book
         self._entries: deque[_Entry] = deque()
-        self._checkpoint_every = max(1, min(CHECKPOINT_EVERY, settings.history_events // 4))
         self._deltas = 0
         self.trimmed = 0
         self.trimmed_log = 0
@@ -91,6 +88,13 @@ class History:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def adopt(self, settings: HubSettings) -> None:
+        """Keep to other bounds from the next event on."""
+        self._most_events = settings.history_events
+        self._most_bytes = settings.history_bytes
+        self._most_nanos = round(settings.history_seconds * SECONDS)
+        self._checkpoint_every = max(1, min(CHECKPOINT_EVERY, settings.history_events // 4))
 
     def append(self, publication: Publication, now: UnixNanos) -> None:
         """Keep it, and let go of what the bounds no longer allow."""

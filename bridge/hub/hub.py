@@ -7,7 +7,6 @@ so under Trio nothing comes between "replay" and "join" in `open`: a late joiner
 
 from collections.abc import Sequence
 
-import msgspec
 import trio
 
 from bridge.clock import Clock
@@ -31,6 +30,7 @@ from bridge.hub.topic import TopicRecord, Topics
 from bridge.model import (
     FeedName,
     FeedStatus,
+    InstrumentId,
     Topic,
     TopicKind,
     TopicRefused,
@@ -96,6 +96,11 @@ class Hub:
     def wall(self) -> UnixNanos:
         """Our wall time."""
         return self._clock()
+
+    def adopt(self, settings: HubSettings) -> None:
+        """Keep to other bounds from now on; history beyond them goes with the next event or sweep."""
+        self._topics.adopt(settings)
+        self._interests.linger_seconds = settings.linger_seconds
 
     # ── from upstream ──
     def publish(self, event: UpstreamEvent) -> None:
@@ -196,13 +201,11 @@ class Hub:
 
     def refused(self, want: Want) -> TopicRefused | None:
         """A vendor's remembered no to this want, or to all that it is derived from; None = not refused lately."""
-        now = self._steady()
-        found = self._refusals.find(want, now)
-        if found is None and want.topic.kind is not TopicKind.STATUS:
-            each = [self._refusals.find(Want(topic, want.feed), now) for topic in self._sources(want)]
-            if each and each[0] is not None and all(each):
-                found = msgspec.structs.replace(each[0], topic=want.topic)
-        return found
+        return self._refusals.of(want, self._sources, self._steady())
+
+    def followed(self) -> frozenset[InstrumentId]:
+        """The instruments of which somebody wants something, or did so within the linger or a lease."""
+        return frozenset(want.topic.instrument for want in self._interests.wants() if want.topic.instrument is not None)
 
     def feed_status(self, feed: FeedName) -> FeedStatus | None:
         """How a feed said it is; None = it has not said anything yet."""
@@ -211,7 +214,6 @@ class Hub:
 
     def statistics(self) -> HubStatistics:
         """A snapshot of the counters."""
-        records = self._topics.all()
         return HubStatistics(
             epoch=self.epoch,
             head=self._log.head,
@@ -220,10 +222,7 @@ class Hub:
             pending_bytes=sum(subscription.pending_bytes for subscription in self._subscriptions),
             overflowed=sum(subscription.overflowed for subscription in self._subscriptions),
             interests=len(self._interests),
-            topics=len(records),
-            covered=sum(record.coverage.since is not None for record in records),
-            history_events=sum(len(record.history) for record in records),
-            history_bytes=sum(record.history.size_bytes for record in records),
+            **self._topics.counts(),
             **self._intake.counts(),
             refusals=len(self._refusals),
             mistakes=self._way_in.mistakes.count,

@@ -6,7 +6,7 @@ they are due.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import trio
 
@@ -104,12 +104,12 @@ class InterestLedger:
     """The holds of all wants, and each feed's interest made of them.
 
     Args:
-        linger_seconds: how long a want stays active after its last holder let go.
+        linger_seconds: how long a want stays active after its last holder let go; may be changed.
         sources: what to ask its feed for.
     """
 
     def __init__(self, linger_seconds: float, sources: Sources = as_asked) -> None:
-        self._linger_seconds = linger_seconds
+        self.linger_seconds = linger_seconds
         self._sources = sources
         self._holds: dict[Want, _Hold] = {}
         self._feeds: dict[FeedName, FeedInterest] = {}
@@ -124,6 +124,10 @@ class InterestLedger:
         """Return a feed's interest: the same object each time, unless it was retired meanwhile."""
         self._retired.discard(name)
         return self._feed(name)
+
+    def wants(self) -> Iterable[Want]:
+        """Return every want that is active."""
+        return self._holds.keys()
 
     def watch(self, watcher: Watcher) -> None:
         """Tell this of every feed's interest when it changes, of feeds not heard of yet as well."""
@@ -159,7 +163,7 @@ class InterestLedger:
         hold = self._holds[want]
         hold.count -= 1
         if not hold.count:
-            hold.until = max(hold.until, now + self._linger_seconds)
+            hold.until = max(hold.until, now + self.linger_seconds)
             self._ending.add(want)
 
     def lease(self, want: Want, until: float) -> bool:

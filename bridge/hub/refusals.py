@@ -1,6 +1,9 @@
 """What vendors said no to, remembered for a while, so that a wrong name is answered at once and not asked again."""
 
-from bridge.model import SECONDS, Code, TopicRefused, UnixNanos, Want
+import msgspec
+
+from bridge.hub.interest import Sources
+from bridge.model import SECONDS, Code, TopicKind, TopicRefused, UnixNanos, Want
 
 
 class Refusals:
@@ -30,6 +33,15 @@ class Refusals:
         """Return what was said of a want, or of the whole book behind a cut; None = nothing, or too long ago."""
         found = self._refused.get(Want(want.upstream, want.feed))
         return found[0] if found is not None and now < found[1] else None
+
+    def of(self, want: Want, sources: Sources, now: UnixNanos) -> TopicRefused | None:
+        """Return what was said of a want, or of all that it is derived from, as if of itself."""
+        found = self.find(want, now)
+        if found is None and want.topic.kind is not TopicKind.STATUS:
+            each = [self.find(Want(topic, want.feed), now) for topic in sources(want)]
+            if each and each[0] is not None and all(each):
+                found = msgspec.structs.replace(each[0], topic=want.topic)
+        return found
 
     def expire(self, now: UnixNanos) -> None:
         """Let go of what is too long ago."""

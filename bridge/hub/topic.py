@@ -111,6 +111,22 @@ class Topics:
     def __len__(self) -> int:
         return sum(map(len, self._feeds.values()))
 
+    def adopt(self, settings: HubSettings) -> None:
+        """Keep to other bounds from now on."""
+        self._settings = settings
+        for record in self.all():
+            record.history.adopt(settings)
+
+    def counts(self) -> dict[str, int]:
+        """Return what `HubStatistics` tells of the records and of what they keep."""
+        records = self.all()
+        return {
+            "topics": len(records),
+            "covered": sum(record.coverage.since is not None for record in records),
+            "history_events": sum(len(record.history) for record in records),
+            "history_bytes": sum(record.history.size_bytes for record in records),
+        }
+
     def all(self) -> list[TopicRecord]:
         """Every record."""
         return [record for topics in self._feeds.values() for record in topics.values()]

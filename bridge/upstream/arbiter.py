@@ -75,14 +75,18 @@ class Arbiter:
         line_up: LineUp = lambda _, feeds: feeds[0],
     ) -> None:
         self._feeds = {feed.name: feed for feed in feeds}
-        self._listed = {instrument: [self._feeds[name] for name in names] for instrument, names in instruments.items()}
-        self._strict = strict
-        self._max_unlisted = max_unlisted
+        self.adopt(instruments, strict=strict, max_unlisted=max_unlisted)
         self._now = now
         self._line_up = line_up
         self._first: dict[FeedName, FeedEntry] = {}
         """The preferred feed of each line-up."""
         self._asked: dict[InstrumentId, float] = {}
+
+    def adopt(self, instruments: Mapping[InstrumentId, Sequence[FeedName]], *, strict: bool, max_unlisted: int) -> None:
+        """Choose by these from now on; see the class."""
+        self._listed = {instrument: [self._feeds[name] for name in names] for instrument, names in instruments.items()}
+        self._strict = strict
+        self._max_unlisted = max_unlisted
 
     def resolve(self, topic: Topic, accounts: Sequence[AccountId]) -> tuple[Want, ...]:
         """Return what serves a topic as a client means it; never empty.

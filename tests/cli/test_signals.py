@@ -16,6 +16,10 @@ class FakeRunning:
     closing: trio.Event = field(default_factory=trio.Event)
     closed: trio.Event = field(default_factory=trio.Event)
 
+    async def drain(self):
+        self.closing.set()
+        await self.closed.wait()
+
 
 def runner(up, name, *, drains=True):
     async def run(*, task_status):

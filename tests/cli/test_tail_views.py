@@ -85,14 +85,19 @@ def test_a_stream_cannot_steer_the_terminal():
 
 
 FIELDS = "instrument feed bids asks price size interval open ts_recv reason topics from code"
-KINDS = "quote trade book_snapshot book_delta bar order feed_status gap problem stream nonsense"
+KINDS = "quote trade book_snapshot book_delta bar order feed_status gap problem stream expiring nonsense"
 values = st.none() | st.integers() | st.text() | st.lists(st.integers() | st.lists(st.text(), max_size=2))
 
 
 @given(st.sampled_from(KINDS.split()), st.dictionaries(st.sampled_from(FIELDS.split()), values))
 def test_no_event_can_break_the_table(kind, fields):
     assert shown({"type": kind, **fields})
-    assert sentence({"type": kind, **fields}) is None or kind in ("gap", "feed_status", "problem")
+    assert sentence({"type": kind, **fields}) is None or kind in ("gap", "feed_status", "problem", "expiring")
+
+
+def test_a_person_is_told_when_the_token_ends():
+    told = sentence({"type": "expiring", "id": "e-1", "expires": "2026-01-01T00:00:00Z"})
+    assert told == "the token ends at 2026-01-01T00:00:00Z, and the stream with it"
 
 
 def test_json_that_is_no_event_is_none():

@@ -22,6 +22,9 @@ class Bytes:
             known = publication.encoded[self.key] = self.made.get(publication.offset, b"<%d>" % publication.offset)
         return known
 
+    def hides(self, event) -> bool:
+        return event == "a hole"
+
     def encode_all(self, publications, hub):
         return [self.encode(publication, hub) for publication in publications]
 
@@ -42,6 +45,15 @@ def test_all_are_joined_and_framed_once():
     assert (batch.data, batch.events, batch.used, batch.refused) == (b"[<1><2><3>]", 3, 3, None)
     assert one.join(list(pending)) is batch
     assert framed == [b"<1><2><3>"]
+
+
+def test_a_hole_without_a_word_ends_its_batch_and_nothing_behind_it_is_joined():
+    one = batcher({2: b""})
+    pending = publications(1, 2, 3)
+    pending[1] = Publication(2, "a hole")
+    batch = one.join(pending)
+    assert (batch.data, batch.used, batch.hole) == (b"<1>", 2, True)
+    assert not one.join(pending[2:]).hole
 
 
 def test_other_publications_are_another_batch_even_with_the_same_ends():

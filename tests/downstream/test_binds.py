@@ -8,7 +8,7 @@ import trio
 import trustme
 
 from bridge.downstream.binds import bind_problems, open_listeners, parse_bind
-from bridge.downstream.certificates import context_for, server_context
+from bridge.downstream.certificates import context_for, read_certificates
 from bridge.downstream.settings import AuthSettings, Certificate, ListenSettings
 from bridge.errors import ConfigError
 
@@ -69,17 +69,17 @@ async def test_port_in_use_is_said_in_one_sentence_and_nothing_stays_open():
     (taken,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = taken.socket.getsockname()[1]
     with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{port}: the port is in use"):
-        await open_listeners(ListenSettings(bind=("127.0.0.1:0", f"127.0.0.1:{port}")))
+        await open_listeners(ListenSettings(bind=("127.0.0.1:0", f"127.0.0.1:{port}")), None)
     await taken.aclose()
 
 
 async def test_address_of_another_machine_is_said_in_one_sentence():
     with pytest.raises(ConfigError, match="this machine has no such address"):
-        await open_listeners(ListenSettings(bind=("192.0.2.1:0",)))
+        await open_listeners(ListenSettings(bind=("192.0.2.1:0",)), None)
 
 
 async def test_urls_have_the_real_ports():
-    listeners, urls = await open_listeners(ListenSettings(bind=("127.0.0.1:0", "127.0.0.1:0")))
+    listeners, urls = await open_listeners(ListenSettings(bind=("127.0.0.1:0", "127.0.0.1:0")), None)
     assert len(set(urls)) == 2
     for listener, url in zip(listeners, urls, strict=True):
         assert isinstance(listener, trio.SocketListener)
@@ -103,7 +103,7 @@ def test_certificates_that_cannot_be_read_are_said_in_one_sentence(tmp_path: Pat
     junk = Certificate(certificate=str(tmp_path / "junk.pem"), private_key=one.private_key)
     for certificate, words in ((absent, "cannot read .*absent.pem: No such file"), (mixed, "no PEM"), (junk, "no PEM")):
         with pytest.raises(ConfigError, match=rf"listen\.certificates\[1\]: .*{words}"):
-            server_context([one, certificate])
+            read_certificates([one, certificate])
 
 
 def test_certificate_is_chosen_by_the_name_asked_for(tmp_path: Path):

@@ -5,9 +5,9 @@ import pytest
 import trio
 
 from bridge.dialects.contract import Endpoint, EndpointKind, HttpAnswer
-from bridge.downstream.contract import FeedReadiness, Readiness
 from bridge.downstream.control import MAX_BODY_BYTES
 from bridge.downstream.handlers import Handlers
+from bridge.downstream.readiness import FeedReadiness, Readiness
 from bridge.model import FeedName
 from tests.support.serving import connect, opened, plainly, port_of, small_house
 

@@ -4,8 +4,9 @@ import pytest
 
 from bridge.dialects.contract import Refusal, SymbolTable
 from bridge.dialects.loader import load_dialect
+from bridge.downstream.comebacks import SPREAD_SECONDS, spread_seconds
 from bridge.downstream.contract import ServedDialect
-from bridge.downstream.goodbyes import GOODBYES, SPREAD_SECONDS, goaway, problem, refusal_answer
+from bridge.downstream.goodbyes import GOODBYES, goaway, problem, refusal_answer
 from bridge.downstream.settings import LimitSettings
 from bridge.model import Code, Retry, UnixNanos
 
@@ -24,7 +25,7 @@ CONTRACT = [
     ("rate_limited", 429, 4429, True, "after", True),
     ("slow_consumer", 503, 4408, False, "now", False),
     ("going_away", 503, 1012, False, "after", True),
-    ("upstream_unavailable", 503, None, True, "after", True),
+    ("upstream_unavailable", 503, 1013, True, "after", True),
     ("upstream_full", 503, None, True, "after", False),
     ("overloaded", 503, 1013, False, "after", True),
     ("internal", 500, 1011, False, "after", False),
@@ -69,6 +70,17 @@ def test_clients_sent_away_together_are_told_different_times_within_the_spread()
     assert min(told) >= 1_000
     assert max(told) < 1_000 + SPREAD_SECONDS * 1_000
     assert len(set(told)) > 20
+
+
+@pytest.mark.parametrize(("leaving", "seconds"), [(0, 5), (1, 5), (1_000, 5), (2_000, 10), (20_000, 100)])
+def test_the_more_leave_together_the_longer_they_take_to_come_back(leaving, seconds):
+    assert spread_seconds(leaving) == seconds
+
+
+def test_all_of_a_spread_is_used_and_nobody_comes_back_at_once():
+    told = [goaway(Code.GOING_AWAY, "e-1", NOW, 100).retry_after_ms for _ in range(1_000)]
+    assert 0 < min(told) < 10_000
+    assert 90_000 < max(told) <= 100_000
 
 
 def test_a_goodbye_without_waiting_tells_no_time():

@@ -18,7 +18,8 @@ from bridge.dialects.contract import Answer, Outcome, Question, Refusal, Request
 from bridge.dialects.contract.profile import Aliases
 from bridge.dialects.loader import load_dialect
 from bridge.downstream.admission import Gate
-from bridge.downstream.contract import Exchange, House, Peer, Readiness, ServedDialect
+from bridge.downstream.contract import Exchange, House, Peer, ServedDialect
+from bridge.downstream.readiness import Readiness
 from bridge.downstream.settings import AuthSettings, DialectSettings, LimitSettings, ListenSettings
 from bridge.downstream.sse import serve_sse
 from bridge.downstream.tokens import TokenGrant, mint_token
@@ -64,6 +65,7 @@ class Client:
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
         self.hung_up = False
+        self.retired = False
         self.refused: Refusal | None = None
         self.done = trio.Event()
         self._inbox, self._outbox = trio.open_memory_channel[dict[str, Any]](1_000)
@@ -84,6 +86,9 @@ class Client:
             raise trio.BrokenResourceError
         self.sent.append(dict(message))
         self._news.set()
+
+    def retire(self) -> None:
+        self.retired = True
 
     def hang_up(self) -> None:
         self.hung_up = True

@@ -171,9 +171,9 @@ class CanonicalConversation:
             ),
         )
 
-    def expiring(self, expires: UnixNanos, now: UnixNanos) -> Sequence[Message]:
-        """Nothing: `stream` said when the token ends."""
-        return ()
+    def expiring(self, expires: UnixNanos, cursor: str, now: UnixNanos) -> Sequence[Message]:
+        """Say when the token ends, while there is time to renew it."""
+        return (_message("expiring", cursor, ts_recv=rfc3339(now), expires=rfc3339(expires)),)
 
     def goodbye(self, goaway: Goaway) -> Sequence[Message]:
         """Say why the stream ends, and the cursor to come back with."""

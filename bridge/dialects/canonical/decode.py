@@ -16,6 +16,7 @@ from bridge.dialects.canonical.messages import (
     AboutStream,
     BarMessage,
     DeltaMessage,
+    ExpiringMessage,
     FeedStatusMessage,
     GapMessage,
     GoawayMessage,
@@ -200,8 +201,8 @@ class CanonicalDecoder:
                 return self._problem(message)
             case GoawayMessage():
                 return (VendorError(message.reason, f"the bridge hung up, come back: {message.retry}", fatal=True),)
-            case FeedStatusMessage():
-                return (self._health(message),)
+            case FeedStatusMessage() | ExpiringMessage():
+                return (self._about(message),)
 
     def _stream(self, message: StreamMessage) -> Sequence[Signal]:
         together = self._asked.lane.transport is Transport.SSE
@@ -229,7 +230,9 @@ class CanonicalDecoder:
             return VendorError(message.code, message.message)
         return Refused(ours[0] if ours else None, code.value, message.message)
 
-    def _health(self, message: FeedStatusMessage) -> Signal:
+    def _about(self, message: FeedStatusMessage | ExpiringMessage) -> Signal:
+        if isinstance(message, ExpiringMessage):  # whoever keeps our token knows its end from itself
+            return Heartbeat()
         if message.status not in _SEVERITY:
             return Heartbeat()
         feed, status = message.feed or "", FeedHealth(message.status)

@@ -232,6 +232,12 @@ class StreamMessage(Said, frozen=True, kw_only=True, tag="stream"):
     via: tuple[str, ...] = ()
 
 
+class ExpiringMessage(Said, frozen=True, kw_only=True, tag="expiring"):
+    """The token is about to end."""
+
+    expires: str | None = None
+
+
 class GoawayMessage(Said, frozen=True, kw_only=True, tag="goaway"):
     """The last word."""
 
@@ -257,7 +263,9 @@ class OkMessage(Said, frozen=True, kw_only=True, tag="ok"):
     via: tuple[str, ...] = ()
 
 
-AboutStream = StreamMessage | OkMessage | GapMessage | ProblemMessage | GoawayMessage | FeedStatusMessage
+AboutStream = (
+    StreamMessage | OkMessage | GapMessage | ProblemMessage | ExpiringMessage | GoawayMessage | FeedStatusMessage
+)
 """What a stream says about itself and what feeds it."""
 
 ServerMessage = MarketMessage | OrderMessage | AboutStream

@@ -127,6 +127,10 @@ class SymbolTable:
 
     def __init__(self, spelling: Spelling, aliases: Aliases) -> None:
         self._spelling = spelling
+        self.adopt(aliases)
+
+    def adopt(self, aliases: Aliases) -> None:
+        """List these from now on. Who does it takes care that nothing in use is spelled otherwise than before."""
         self._to_vendor: dict[tuple[InstrumentId, Transport], str] = {}
         self._to_instrument: dict[tuple[str, Transport], InstrumentId] = {}
         self._listed = frozenset(aliases)

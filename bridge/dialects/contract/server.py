@@ -256,8 +256,8 @@ class Conversation(Protocol):
         """Something could not be done; the connection lives on."""
         ...
 
-    def expiring(self, expires: UnixNanos, now: UnixNanos) -> Sequence[Message]:
-        """A warning that the token is about to end; may be empty."""
+    def expiring(self, expires: UnixNanos, cursor: str, now: UnixNanos) -> Sequence[Message]:
+        """A warning that the token is about to end; may be empty where the party has none."""
         ...
 
     def goodbye(self, goaway: Goaway) -> Sequence[Message]:

@@ -167,7 +167,7 @@ class LiquidityConversation:
             return ()
         return (_error(problem.code, problem.message, self._subject(problem.topic, problem.ref)),)
 
-    def expiring(self, expires: UnixNanos, now: UnixNanos) -> Sequence[Message]:
+    def expiring(self, expires: UnixNanos, cursor: str, now: UnixNanos) -> Sequence[Message]:
         """Return nothing: the vendor gives no warning."""
         return ()
 

@@ -265,7 +265,7 @@ class TradingViewConversation:
         symbol = self._subject(problem.topic)
         return (self._voice.error(problem.code, problem.message, problem.ts_recv, id=problem.ref, symbol=symbol),)
 
-    def expiring(self, expires: UnixNanos, now: UnixNanos) -> Sequence[Message]:
+    def expiring(self, expires: UnixNanos, cursor: str, now: UnixNanos) -> Sequence[Message]:
         """Return `auth_expiring`."""
         return (self._voice.say("auth_expiring", now, expiresAt=expires // MILLISECONDS),)
 

@@ -7,6 +7,7 @@ import msgspec
 from bridge.dialects.contract import (
     EncoderOptions,
     Health,
+    Heartbeat,
     Lane,
     Message,
     Missed,
@@ -234,6 +235,12 @@ HEARD = (
         b'"topic":"quote:NASDAQ:AAPL","retry":"no","ts_recv":"2027-01-15T08:00:00Z"}',
         topics=("quote:NASDAQ:AAPL",),
         yields=(Refused(Topic.parse("quote:NASDAQ:AAPL"), "unknown_instrument", "never heard of it"),),
+    ),
+    Heard(
+        name="a token that is about to end",
+        lane=SSE,
+        frame=b'{"type":"expiring","id":"epoch1-7","expires":"2027-01-15T08:01:00Z","ts_recv":"2027-01-15T08:00:00Z"}',
+        yields=(Heartbeat(),),
     ),
     Heard(
         name="the last word",

@@ -255,11 +255,19 @@ def test_problems_and_goodbyes_have_the_contracts_fields():
     }
 
 
+def test_a_warning_tells_when_the_token_ends_and_where_the_stream_stands():
+    assert said(conversation().expiring(UnixNanos(NOW + 60 * 10**9), "e-5", NOW)) == {
+        "type": "expiring",
+        "id": "e-5",
+        "ts_recv": "2026-03-19T00:34:44.250Z",
+        "expires": "2026-03-19T00:35:44.250Z",
+    }
+
+
 def test_the_heartbeat_is_a_comment_on_sse_and_the_transports_own_on_websocket():
     (beat,) = conversation(Transport.SSE).heartbeat(NOW)
     assert (beat.comment, beat.data, beat.event) == ("heartbeat", b"", "")
     assert list(conversation().heartbeat(NOW)) == []
-    assert list(conversation().expiring(NOW, NOW)) == []
 
 
 def test_sse_needs_no_answer_to_its_subscribe():

@@ -334,7 +334,7 @@ def test_what_the_contract_does_not_allow_is_the_other_bridges_fault(wrong):
     assert len(caught.value.offending) <= 256
 
 
-TYPES = "quote trade book_snapshot book_delta bar order feed_status gap stream goaway problem ok other"
+TYPES = "quote trade book_snapshot book_delta bar order feed_status gap stream expiring goaway problem ok other"
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -342,7 +342,7 @@ JSON = st.recursive(
 )
 FIELDS = (
     "instrument price size bids asks interval open high low close topics cause code message op reason retry side "
-    "verdict feed status ts_event delay_seconds extra depth"
+    "verdict feed status ts_event delay_seconds extra depth expires"
 )
 NEARLY = st.builds(
     lambda kind, fields: msgspec.json.encode({"type": kind, "instrument": "A", **fields}),

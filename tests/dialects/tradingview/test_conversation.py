@@ -346,7 +346,7 @@ def test_an_integer_id_is_no_cursor_and_the_stream_begins_fresh():
 @pytest.mark.parametrize("transport", [Transport.SSE, Transport.WEBSOCKET])
 def test_the_end_of_a_token_is_announced_and_told(transport):
     conversation = DIALECT.conversation(transport, TABLE)
-    (warning,) = conversation.expiring(UnixNanos(1710807420 * SECONDS + 5_000_000), NOW)
+    (warning,) = conversation.expiring(UnixNanos(1710807420 * SECONDS + 5_000_000), "e-1", NOW)
     assert json.loads(warning.data) == {"type": "auth_expiring", "expiresAt": 1710807420005, "timestamp": 1710807361}
     goaway = Goaway(at="e-1", reason=Code.TOKEN_EXPIRED, retry=Retry.AFTER, ts_recv=NOW)
     (end,) = conversation.goodbye(goaway)

@@ -1,0 +1,21 @@
+"""What `/readyz` tells: whether we are ready, and how each feed is."""
+
+import msgspec
+
+from bridge.model import FeedName
+
+
+class FeedReadiness(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a feed is, for `/readyz`. `wanted` = some client wants something of it; without a `reason` all is well."""
+
+    feed: FeedName
+    status: str
+    wanted: bool
+    reason: str | None = None
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """Ready when the log is reachable and no wanted feed is `down`."""
+
+    ready: bool
+    feeds: tuple[FeedReadiness, ...]
