@@ -101,6 +101,15 @@ class Lineup:
         plays = feed in self.feeds and self.feeds.index(feed) <= self.feeds.index(self.on)
         return self._interest.topics if plays else frozenset()
 
+    def wants(self, topic: Topic) -> bool:
+        """Whether anyone wants a topic of it."""
+        return topic in self._interest.topics
+
+    def forget(self, topic: Topic) -> None:
+        """A topic is no longer its own: nobody wants it, and no feed receives it."""
+        for refused in self._refused.values():
+            refused.pop(topic, None)
+
     def receives(self, feed: FeedName, topic: Topic) -> bool:
         """Whether one of the feeds receives a topic completely."""
         return feed in self.feeds and topic in self._covered[feed]
