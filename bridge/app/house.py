@@ -22,7 +22,7 @@ from bridge.app.reload import Parts, Reloader
 from bridge.app.serving import hub_settings, limits_of, manner_of, served_dialects
 from bridge.app.visiting import Visiting, has_private_feeds, make_visitors, with_visitors
 from bridge.broker.loader import open_log
-from bridge.clock import wall_clock
+from bridge.clock import steady_clock, wall_clock
 from bridge.config import Config
 from bridge.dialects.contract import Answer, Outcome, Question, SymbolTable
 from bridge.dialects.loader import load_dialect
@@ -236,7 +236,7 @@ def _vendor_limits(dialect: str) -> dict[str, int | float]:
 
 
 def _hub(broker_url: str, limits: LimitSettings, sources: Sources) -> Hub:
-    return Hub(open_log(broker_url), wall_clock, hub_settings(limits), sources)
+    return Hub(open_log(broker_url), wall_clock, hub_settings(limits), sources, steady_clock)
 
 
 def _house(  # noqa: PLR0913, PLR0917 - the one place where all of a house comes together

@@ -28,14 +28,14 @@ class Applier:
         log: whose publications these are.
         topics: the records that change.
         refusals: what vendors' refusals are remembered in.
-        clock: the wall clock.
+        steady: nanoseconds that only rise, for the ages of what is kept.
     """
 
-    def __init__(self, log: Log, topics: Topics, refusals: Refusals, clock: Clock) -> None:
+    def __init__(self, log: Log, topics: Topics, refusals: Refusals, steady: Clock) -> None:
         self._log = log
         self._topics = topics
         self._refusals = refusals
-        self._clock = clock
+        self._steady = steady
         self._counts: defaultdict[type, int] = defaultdict(int)
 
     @property
@@ -51,7 +51,7 @@ class Applier:
             case MarketEvent() | FeedStatus():
                 topic = topic_of(event)
                 record = self._topics.find(event.feed, topic) or self._record(Want(topic, event.feed))
-                record.receive(publication, self._clock())
+                record.receive(publication, self._steady())
             case Gap():
                 self._gap(publication, event)
             case Covered():
@@ -69,7 +69,7 @@ class Applier:
             if event.feed is not None:
                 record = self._record(Want(topic, event.feed))
                 record.coverage.tell(publication.offset)
-                record.receive(publication, self._clock())
+                record.receive(publication, self._steady())
 
     def _covered(self, offset: int, event: Covered) -> None:
         for topic in event.topics:
@@ -80,11 +80,11 @@ class Applier:
                 record.covered()
 
     def _refused(self, publication: Publication, event: TopicRefused) -> None:
-        self._refusals.remember(event, self._clock())
+        self._refusals.remember(event, self._steady())
         record = self._topics.find(event.feed, event.topic)
         if record is not None:
             for subscription in list(record.subscriptions):
                 subscription.offer(publication)
 
     def _record(self, want: Want) -> TopicRecord:
-        return self._topics.make(want, self._log.head, self._clock())
+        return self._topics.make(want, self._log.head, self._steady())

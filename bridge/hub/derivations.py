@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from bridge.book import Book
+from bridge.clock import Clock
 from bridge.hub.derived_bars import DerivedBars
 from bridge.hub.derived_quote import DerivedQuote
 from bridge.hub.topic import Topics
@@ -50,7 +51,7 @@ class Maker(Protocol):
         ...
 
     def close(self, now: UnixNanos) -> Sequence[Made]:
-        """Return what is over by the clock."""
+        """Return what is over by the clock; `now` is of one that only rises."""
         ...
 
 
@@ -65,12 +66,12 @@ class Derived:
 
     __slots__ = ("covered", "lacking", "maker", "sources", "want")
 
-    def __init__(self, want: Want, sources: Sequence[Topic]) -> None:
+    def __init__(self, want: Want, sources: Sequence[Topic], steady: Clock) -> None:
         self.want = want
         self.sources = tuple(sources)
         self.lacking: set[Topic] = set()
         self.covered = False
-        self.maker: Maker = DerivedBars(want) if want.topic.kind is TopicKind.BAR else DerivedQuote(want)
+        self.maker: Maker = DerivedBars(want, steady) if want.topic.kind is TopicKind.BAR else DerivedQuote(want)
 
     def __repr__(self) -> str:
         return f"<Derived {self.want.topic} of {' and '.join(map(str, self.sources))}>"
@@ -81,10 +82,12 @@ class Derivations:
 
     Args:
         topics: the hub's records, only read: which sources are covered.
+        steady: nanoseconds that only rise.
     """
 
-    def __init__(self, topics: Topics) -> None:
+    def __init__(self, topics: Topics, steady: Clock) -> None:
         self._topics = topics
+        self._steady = steady
         self._derived: dict[Want, Derived] = {}
         self._quoteless: set[FeedName] = set()
         """Feeds whose quotes are made here: what they tell of one themselves is an answer."""
@@ -95,7 +98,7 @@ class Derivations:
 
     def begin(self, want: Want, sources: Sequence[Topic]) -> Derived:
         """Somebody wants this now."""
-        derived = self._derived[want] = Derived(want, sources)
+        derived = self._derived[want] = Derived(want, sources, self._steady)
         if want.topic.kind is TopicKind.QUOTE:
             self._quoteless.add(want.feed)
         by_topic = self._by_source.setdefault(want.feed, {})
@@ -152,8 +155,9 @@ class Derivations:
             derived.lacking.add(topic)
         return [derived.want.topic for derived in found if derived.lacking.issuperset(derived.sources)]
 
-    def asks(self, now: UnixNanos) -> list[Want]:
+    def asks(self) -> list[Want]:
         """Return the quotes whose vendors are to be asked for the day's figures now."""
+        now = self._steady()
         return [
             one.want
             for one in self._derived.values()
@@ -169,8 +173,9 @@ class Derivations:
             return ()  # it came too late
         return derived.maker.answered(patch)
 
-    def close(self, now: UnixNanos) -> list[Made]:
+    def close(self) -> list[Made]:
         """Return what is over by the clock."""
+        now = self._steady()
         return [made for derived in self._derived.values() for made in derived.maker.close(now)]
 
     def _on(self, feed: FeedName, topics: Iterable[Topic]) -> list[Derived]:

@@ -51,27 +51,30 @@ class Hub:
 
     Args:
         log: where the ordered log lives; the hub attaches itself.
-        clock: the wall clock, for what is told and for the age of history.
+        clock: the wall clock, for what is told.
         settings: the bounds.
         sources: what a feed has to be asked for so that a want can be served; what it lacks is derived.
+        steady: nanoseconds that only rise, for ages; None = `clock` is never set.
 
     Attributes:
         epoch: the log's life.
         folds: the folds that subscribers share.
     """
 
-    def __init__(self, log: Log, clock: Clock, settings: HubSettings, sources: Sources = as_asked) -> None:
+    def __init__(
+        self, log: Log, clock: Clock, settings: HubSettings, sources: Sources = as_asked, steady: Clock | None = None
+    ) -> None:
         self.epoch = log.epoch
         self._log = log
         self._clock = clock
+        self._steady = steady = steady or clock
         self._topics = Topics(settings)
         self._interests = InterestLedger(settings.linger_seconds, sources)
-        self._refusals = Refusals(settings.refusal_seconds)
-        self._intake = Intake(log, self._topics, clock, sources)
+        self._refusals = Refusals(settings.refusal_seconds, sources)
+        self._intake = Intake(log, self._topics, clock, steady, sources)
         self._way_in = Containment(self._intake, self._topics)
-        self._sources = sources
         self._subscriptions: set[Subscription] = set()
-        self._applier = Applier(log, self._topics, self._refusals, clock)
+        self._applier = Applier(log, self._topics, self._refusals, steady)
         self._due = trio.Event()
         self.folds = Folds()
         self._replays = Replays()
@@ -197,7 +200,7 @@ class Hub:
 
     def refused(self, want: Want) -> TopicRefused | None:
         """A vendor's remembered no to this want, or to all that it is derived from; None = not refused lately."""
-        return self._refusals.of(want, self._sources, self._clock())
+        return self._refusals.of(want, self._steady())
 
     def followed(self) -> frozenset[InstrumentId]:
         """The instruments of which somebody wants something, or did so within the linger or a lease."""
@@ -240,10 +243,9 @@ class Hub:
 
     def dismiss(self, subscription: Subscription, wants: Sequence[Want]) -> None:
         """Take a subscription out of the index for these wants; its interest lingers from now."""
-        now = trio.current_time()
         for want in wants:
             self._leave(subscription, want)
-            self._interests.release(want, now)
+            self._interests.release(want, trio.current_time())
         still = {want.feed for want in subscription.wants}
         for feed in {want.feed for want in wants} - still:
             self._leave(subscription, _status(feed))
@@ -260,8 +262,7 @@ class Hub:
     def _records(self, wants: Sequence[Want]) -> list[TopicRecord]:
         """The wants' records, and before them the health of the feeds behind them."""
         health = [_status(feed) for feed in dict.fromkeys(want.feed for want in wants)]
-        head, now = self._log.head, self._clock()
-        return [self._topics.make(want, head, now) for want in dict.fromkeys([*health, *wants])]
+        return [self._topics.make(want, self._log.head, self._steady()) for want in dict.fromkeys([*health, *wants])]
 
     def _hold(self, wants: Sequence[Want]) -> None:
         for want in wants:
@@ -272,7 +273,7 @@ class Hub:
     def _leave(self, subscription: Subscription, want: Want) -> None:
         record = self._topics.find(want.feed, want.topic)
         if record is not None and record.subscriptions.pop(subscription, None) is not None:
-            record.touched = self._clock()
+            record.touched = self._steady()
 
     def _end(self, want: Want) -> None:
         """Nobody wants it any more, and its linger is over."""
@@ -282,7 +283,7 @@ class Hub:
             record.latest.forget()
 
     def _sweep(self) -> None:
-        now = self._clock()
+        now = self._steady()
         self._refusals.expire(now)
         self.folds.clear()
         self._replays.clear()

@@ -55,10 +55,11 @@ class Intake:
         log: where to append.
         topics: the hub's records, only read here.
         clock: stamps what is made here.
+        steady: nanoseconds that only rise.
         sources: what wants are made of.
     """
 
-    def __init__(self, log: Log, topics: Topics, clock: Clock, sources: Sources = as_asked) -> None:
+    def __init__(self, log: Log, topics: Topics, clock: Clock, steady: Clock, sources: Sources = as_asked) -> None:
         self._log = log
         self._topics = topics
         self._clock = clock
@@ -66,7 +67,7 @@ class Intake:
         numbering = Numbering()
         self.assembler = Assembler(numbering)
         self.cuts = Cuts(numbering)
-        self.derivations = Derivations(topics)
+        self.derivations = Derivations(topics, steady)
         self.ask: Ask | None = None
         self.suspicions = Suspicions()
 
@@ -129,13 +130,12 @@ class Intake:
 
     def close(self) -> None:
         """Say what is over by the clock, and have vendors asked for what they alone know."""
-        now = self._clock()
-        self._made(self.derivations.close(now))
-        self._have_asked(now)
+        self._made(self.derivations.close())
+        self._have_asked()
 
-    def _have_asked(self, now: UnixNanos) -> None:
+    def _have_asked(self) -> None:
         if self.ask is not None:
-            for want in self.derivations.asks(now):
+            for want in self.derivations.asks():
                 self.ask(want)
 
     def forget(self, feed: FeedName, topic: Topic) -> None:
@@ -206,7 +206,8 @@ class Intake:
         source = self._topics.find(want.feed, derived.sources[0])
         if source is None or not isinstance(derived.maker, DerivedBars):
             return False
-        bars = derived.maker.history(publication.event for publication in source.history.after(0))
+        kept = (publication.event for publication in source.history.after(0))
+        bars = derived.maker.history(kept, self._clock())
         record = self._topics.find(want.feed, want.topic)
         newest = UnixNanos(-1) if record is None else _newest_final(record)
         final = [bar for bar in bars if bar.is_final is True and bar.ts_open is not None and bar.ts_open > newest]
@@ -221,7 +222,7 @@ class Intake:
         derived.covered = True
         if anew:
             derived.maker.begin(since)
-        self._have_asked(self._clock())
+        self._have_asked()
         self._covered(Covered(feed=feed, topics=(topic,), ts_recv=since))
         whole = None if topic.instrument is None else self.assembler.whole_book(feed, topic.instrument)
         if whole is not None:

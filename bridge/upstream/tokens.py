@@ -120,6 +120,7 @@ class SourceKeeper:
         self._is_spoiled = False
         self._fault: BridgeError | None = None
         self._obtained_at = terms.clock()
+        self._held_since = 0.0
         self._not_before = 0.0
         self._replaced = trio.Event()
 
@@ -191,6 +192,7 @@ class SourceKeeper:
         is_new = self._held is None or credential.token != self._held.token
         self._held = credential
         self._obtained_at = self._terms.clock()
+        self._held_since = trio.current_time()
         self._is_spoiled = False
         self._fault = None
         self._backoff.reset()
@@ -224,7 +226,8 @@ class SourceKeeper:
         life = (self._held.expires_at - self._obtained_at) / SECONDS
         margin = min(self._terms.margin_seconds, life / 2)
         due = MIN_LIFE_SECONDS if life < SHORT_LIFE_SECONDS else life - margin
-        return due - (self._terms.clock() - self._obtained_at) / SECONDS
+        # a wall clock that is set back must not keep a credential beyond its life
+        return due - max((self._terms.clock() - self._obtained_at) / SECONDS, trio.current_time() - self._held_since)
 
 
 def make_keeper(

@@ -341,3 +341,27 @@ async def test_no_source_or_several_is_the_operators_mistake(source):
     settings = FeedSettings(dialect="x", url="http://h", token=source)
     with pytest.raises(ConfigError, match="exactly one"):
         make_keeper(settings, NO_MINT, lambda: Site(url="http://h"), CLIENT, random.random)
+
+
+@pytest.mark.parametrize("jump_seconds", [-3600, 3600])
+async def test_a_wall_clock_that_is_set_neither_keeps_a_token_beyond_its_life_nor_mints_without_end(
+    jump_seconds, autojump_clock
+):
+    true = TrioClock(START)
+    off = [0]
+    vendor = Vendor(true)
+    keeper = SourceKeeper(vendor, KeeperTerms(60, lambda: UnixNanos(true() + off[0] * SECONDS), lambda: 1.0))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keeper.run)
+        first = await keeper.current()
+        await trio.sleep(60)
+        off[0] = jump_seconds
+        renewed = None
+        with trio.move_on_after(HALF_AN_HOUR - 60):  # its end, by the vendor's clock
+            renewed = await keeper.renewal(first)
+        assert renewed is not None
+        off[0] = 0
+        asked = len(vendor.asked)
+        await trio.sleep(4 * HALF_AN_HOUR)
+        assert len(vendor.asked) - asked <= 6
+        nursery.cancel_scope.cancel()
