@@ -21,6 +21,7 @@ from bridge.dialects.contract import Message, Transport
 from bridge.downstream.alarms import Alarm, Call
 from bridge.downstream.batch import Batcher
 from bridge.downstream.codec import Codec, framed
+from bridge.downstream.comebacks import Comeback
 from bridge.downstream.goodbyes import goaway
 from bridge.downstream.outlet import Frame, Outlet, as_it_is, padded
 from bridge.downstream.sieve import belongs, sifted
@@ -48,6 +49,7 @@ class StreamWriter:
         "_at",
         "_batcher",
         "_blocked",
+        "_comeback",
         "_decided",
         "_due_at",
         "_ending",
@@ -64,7 +66,6 @@ class StreamWriter:
         "_sieves",
         "_taken",
         "_ways",
-        "_within_seconds",
         "sent_bytes",
         "sent_events",
         "subscription",
@@ -88,7 +89,7 @@ class StreamWriter:
         self._taken: list[Publication] = []
         self._at: int | None = None
         self._ending: Code | None = None
-        self._within_seconds: float | None = None
+        self._comeback: Comeback | None = None
         self._gone = False
         self._queued = False
         self._blocked = True
@@ -178,10 +179,10 @@ class StreamWriter:
             self.end(Code.SLOW_CONSUMER)
         self.wake()
 
-    def end(self, code: Code, within_seconds: float | None = None) -> None:
+    def end(self, code: Code, comeback: Comeback | None = None) -> None:
         """End the stream after the write in progress, and have its client come back then; the first reason stays."""
         if self._ending is None:
-            self._ending, self._within_seconds = code, within_seconds
+            self._ending, self._comeback = code, comeback
             if self._ways.farewell_seconds:
                 until = trio.current_time() + self._ways.farewell_seconds
                 self._set_alarm("farewell", until, lambda _: self._ways.stalled())
@@ -266,7 +267,7 @@ class StreamWriter:
 
     def _say_goodbye(self, code: Code) -> None:
         self._gone = True
-        told = goaway(code, self.at, self._ways.clock(), self._within_seconds)
+        told = goaway(code, self.at, self._ways.clock(), self._comeback)
         if told.retry_after_ms is not None and self._ways.codec.transport is Transport.SSE:
             self.say_raw(sse_retry(told.retry_after_ms))  # an EventSource waits by itself, whatever its party's words
         self.say(self._ways.conversation.goodbye(told))

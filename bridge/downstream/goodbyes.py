@@ -12,7 +12,7 @@ from types import MappingProxyType
 import msgspec
 
 from bridge.dialects.contract import Endpoint, HttpAnswer, Refusal
-from bridge.downstream.comebacks import SPREAD_SECONDS
+from bridge.downstream.comebacks import SPREAD_SECONDS, Comeback
 from bridge.downstream.contract import ServedDialect
 from bridge.model import Code, Goaway, Problem, Retry, UnixNanos
 
@@ -58,21 +58,20 @@ GOODBYES: Mapping[Code, Goodbye] = MappingProxyType(
 )
 
 
-def goaway(code: Code, at: str, now: UnixNanos, within_seconds: float | None = None) -> Goaway:
+def goaway(code: Code, at: str, now: UnixNanos, comeback: Comeback | None = None) -> Goaway:
     """Return the last word on a stream; who is to wait is told a jittered time.
 
     Args:
         code: why.
         at: the cursor at which it stands.
         now: our wall time.
-        within_seconds: over how long those who are told the same come back; None = as the code has it.
+        comeback: when; None = as the code has it.
     """
     row = GOODBYES[code]
     wait_ms = None
     if row.retry is Retry.AFTER:
-        base = (row.retry_after_seconds or 1.0) if within_seconds is None else 0.0
-        spread = SPREAD_SECONDS if within_seconds is None else within_seconds
-        wait_ms = round(1000 * base) + 1 + secrets.randbelow(max(1, round(1000 * spread)))
+        least, spread = comeback or Comeback(row.retry_after_seconds or 1.0, SPREAD_SECONDS)
+        wait_ms = round(1000 * least) + 1 + secrets.randbelow(round(1000 * spread) - 1)
     return Goaway(at=at, reason=code, retry=row.retry, ts_recv=now, retry_after_ms=wait_ms)
 
 

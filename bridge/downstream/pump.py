@@ -21,7 +21,7 @@ import trio
 from bridge.downstream.alarms import Alarm, Alarms, Call
 from bridge.downstream.batch import Batcher
 from bridge.downstream.codec import Codec
-from bridge.downstream.comebacks import spread_seconds
+from bridge.downstream.comebacks import Comeback, together
 from bridge.downstream.outlet import Frame
 from bridge.hub.hub import Hub
 from bridge.model import Code
@@ -51,7 +51,7 @@ class Pumped(Protocol):
         """Make the write that was decided on, without waiting."""
         ...
 
-    def end(self, code: Code, within_seconds: float | None = None) -> None:
+    def end(self, code: Code, comeback: Comeback | None = None) -> None:
         """Say goodbye as soon as possible; see `goodbyes.goaway`."""
         ...
 
@@ -149,6 +149,6 @@ class Pump:
     async def _send_away(self, closing: trio.Event) -> None:
         await closing.wait()
         leaving = list(self.streams)
-        within = 1 + spread_seconds(len(leaving))
+        comeback = together(len(leaving))
         for stream in leaving:
-            stream.end(Code.GOING_AWAY, within)
+            stream.end(Code.GOING_AWAY, comeback)

@@ -15,6 +15,7 @@ import structlog
 import trio
 
 from bridge.downstream.alarms import Alarm
+from bridge.downstream.comebacks import SOON
 from bridge.downstream.contract import House, Identity
 from bridge.downstream.fanout import StreamWriter
 from bridge.downstream.terms import Terms
@@ -28,9 +29,6 @@ WARNING_SECONDS: Final = 60
 
 LIFETIME_JITTER: Final = 0.2
 """The part of `limits.connection_lifetime_seconds` that is drawn for each stream, so that those begun together do not end so."""
-
-COMEBACK_SECONDS: Final = 1.0
-"""Over how long one that has lived its time is told to come back: nothing is wrong here, and its end was jittered already."""
 
 DOWN_SECONDS: Final = 30.0
 """How long everything behind a stream may be down before one that cannot say so ends."""
@@ -98,7 +96,7 @@ class Tenure:
             self._end(Code.TOKEN_EXPIRED, None)
         elif lifetime <= 0:
             log.info("stream_ended", user=user, reason="it has lived for limits.connection_lifetime_seconds")
-            self._end(Code.GOING_AWAY, COMEBACK_SECONDS)
+            self._end(Code.GOING_AWAY, SOON)
         elif now - self._began >= LOOK_SECONDS and self._muted():
             log.info("stream_ended", user=user, reason="its feeds are down, and its dialect cannot say so")
             self._end(Code.UPSTREAM_UNAVAILABLE, None)

@@ -141,7 +141,7 @@ class Lineups:
         received = set().union(*self._covered.values())
         idle = {topic for topic, lineup in self._topics.items() if topic not in received and not lineup.wants(topic)}
         for topic in idle & self._idle:
-            self._topics.pop(topic).forget(topic)
+            del self._topics[topic]
         self._idle = idle
 
     # ── from the feeds ──

@@ -4,7 +4,7 @@ import pytest
 
 from bridge.dialects.contract import Refusal, SymbolTable
 from bridge.dialects.loader import load_dialect
-from bridge.downstream.comebacks import SPREAD_SECONDS, spread_seconds
+from bridge.downstream.comebacks import SPREAD_SECONDS, Comeback, spread_seconds, together
 from bridge.downstream.contract import ServedDialect
 from bridge.downstream.goodbyes import GOODBYES, goaway, problem, refusal_answer
 from bridge.downstream.settings import LimitSettings
@@ -75,10 +75,11 @@ def test_clients_sent_away_together_are_told_different_times_within_the_spread()
 @pytest.mark.parametrize(("leaving", "seconds"), [(0, 5), (1, 5), (1_000, 5), (2_000, 10), (20_000, 100)])
 def test_the_more_leave_together_the_longer_they_take_to_come_back(leaving, seconds):
     assert spread_seconds(leaving) == seconds
+    assert together(leaving) == (1, seconds)
 
 
 def test_all_of_a_spread_is_used_and_nobody_comes_back_at_once():
-    told = [goaway(Code.GOING_AWAY, "e-1", NOW, 100).retry_after_ms for _ in range(1_000)]
+    told = [goaway(Code.GOING_AWAY, "e-1", NOW, Comeback(0, 100)).retry_after_ms for _ in range(1_000)]
     assert 0 < min(told) < 10_000
     assert 90_000 < max(told) <= 100_000
 

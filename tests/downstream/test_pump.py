@@ -27,7 +27,7 @@ class Stream:
     def flush(self) -> None:
         self.steps.append(self.name.upper())
 
-    def end(self, code: Code, within_seconds: float | None = None) -> None:
+    def end(self, code: Code, comeback: object = None) -> None:
         self.ended = code
 
     def fail(self, error: Exception) -> None:

@@ -8,10 +8,11 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from bridge.downstream.comebacks import SOON
 from bridge.downstream.mint import mint
 from bridge.downstream.patch import patch
 from bridge.downstream.settings import ApiKey, AuthSettings
-from bridge.downstream.tenure import COMEBACK_SECONDS, LIFETIME_JITTER, LOOK_SECONDS, WARNING_SECONDS
+from bridge.downstream.tenure import LIFETIME_JITTER, LOOK_SECONDS, WARNING_SECONDS
 from bridge.model import SECONDS, UnixNanos, rfc3339
 from tests.support.asgi import JWT, NOTHING_LEFT, SECRET, START, Bench, open_bench, sse, websocket, with_limits
 
@@ -141,7 +142,7 @@ async def test_streams_begun_together_do_not_end_together_and_a_resume_costs_not
         assert max(ends) - min(ends) > lifetime * LIFETIME_JITTER / 2
         words = [client.of("goaway")[0] for client in clients]
         assert {(word["reason"], word["retry"]) for word in words} == {("going_away", "after")}
-        assert all(0 < word["retry_after_ms"] <= COMEBACK_SECONDS * 1_000 for word in words)
+        assert all(0 < word["retry_after_ms"] <= SOON.spread_seconds * 1_000 for word in words)
         bench.trade("1")
         again = await sse(bench, nursery, "trade:BTC-USD", headers={"last-event-id": words[0]["id"]}).opened()
         assert again.of("stream")[0]["verdict"] == "resumed"
