@@ -7,7 +7,7 @@ MALFORMED_IN_A_ROW = 20
 """So many malformed frames without a sound one between them: this is not the party we think it is; reconnect."""
 
 
-class Patience:
+class Leniency:
     """One connection's."""
 
     def __init__(self) -> None:
