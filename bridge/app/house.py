@@ -21,7 +21,7 @@ from bridge.app.serving import limits_of, manner_of, served_dialects
 from bridge.broker.loader import open_log
 from bridge.clock import wall_clock
 from bridge.config import Config
-from bridge.dialects.contract import Answer, Outcome, Question, SymbolTable
+from bridge.dialects.contract import Answer, Outcome, Question, SymbolTable, Transport
 from bridge.dialects.loader import load_dialect
 from bridge.downstream.admission import Gate
 from bridge.downstream.contract import FeedReadiness, House, Readiness, Resolve, ServedDialect
@@ -142,7 +142,8 @@ async def run_bridge(config: Config, *, task_status: trio.TaskStatus[Running] = 
         feeds: dict[FeedName, Feed] = {}
         for name, settings in config.feeds.items():
             dialect, symbols = load_dialect(settings.dialect), tables[settings.dialect]
-            tools = tapped(_tools(hub, name, own_id), lineups.tap(name))
+            tools = msgspec.structs.replace(_tools(hub, name, own_id), moved=partial(_moved, hub, arbiter, name))
+            tools = tapped(tools, lineups.tap(name))
             feeds[name] = await stack.enter_async_context(open_feed(name, settings, dialect, symbols, tools))
         served = served_dialects(config)
         house = _house(hub, feeds, arbiter.resolve, config.listen, config.auth, config.limits, served, listed)
@@ -164,6 +165,12 @@ def _entry(name: FeedName, settings: FeedSettings, symbols: SymbolTable) -> Feed
 def _tools(hub: Hub, name: FeedName, own_id: str | None = None) -> FeedTools:
     interest = hub.interest(name)
     return FeedTools(publish=hub.publish, interest=interest, clock=wall_clock, random=SystemRandom(), bridge=own_id)
+
+
+def _moved(hub: Hub, arbiter: Arbiter, feed: FeedName, transport: Transport) -> None:
+    """Let what is made of a feed's data follow the transport that it uses."""
+    arbiter.moved(feed, transport)
+    hub.look_again(feed)
 
 
 def _via(own_id: str, feeds: Mapping[FeedName, Feed], names: Iterable[FeedName]) -> tuple[str, ...]:

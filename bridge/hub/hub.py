@@ -101,6 +101,13 @@ class Hub:
         """What clients want of a feed; the same object each time."""
         return self._interests.feed(feed)
 
+    def look_again(self, feed: FeedName) -> None:
+        """A feed has other things than before: what is wanted of it is made of what it has now. Never awaits."""
+        for want in self._interests.made_otherwise(feed):
+            self._intake.end(want, "the feed's transport changed")
+            self._interests.ask_otherwise(want)
+            self._intake.begin(want)
+
     async def run(self) -> None:
         """End lingers, leases, derived bars and old history at their time, until cancelled."""
         sweep_at = trio.current_time() + SWEEP_SECONDS

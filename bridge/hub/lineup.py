@@ -18,6 +18,7 @@ from bridge.hub.interest import FeedInterest
 from bridge.hub.preference import BROKEN, Chance, choose
 from bridge.hub.standby import Fact, Standby, said_by
 from bridge.model import (
+    Code,
     Covered,
     FeedHealth,
     FeedName,
@@ -190,7 +191,8 @@ class Lineup:
         return float("inf") if condition.live_since is None else condition.live_since + condition.settle_seconds
 
     def _chance(self, feed: FeedName, wanted: frozenset[Topic]) -> Chance:
-        complete = not (wanted - self._covered[feed] - self._refused[feed].keys())
+        refused = {t for t, event in self._refused[feed].items() if event.code != Code.UPSTREAM_UNAVAILABLE.value}
+        complete = not (wanted - self._covered[feed] - refused)
         return Chance(self._tools.conditions[feed].health, complete and self._settles_at(feed) <= self._tools.now())
 
     def _switch(self, to: FeedName, wanted: frozenset[Topic]) -> None:

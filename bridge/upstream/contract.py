@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from bridge.dialects.contract import Answer, Frame, HttpRequest, Question
+from bridge.dialects.contract import Answer, Frame, HttpRequest, Question, Transport
 from bridge.model import FeedHealth, FeedName, Topic, UnixNanos, UpstreamEvent
 
 Publish = Callable[[UpstreamEvent], None]
@@ -130,6 +130,7 @@ class FeedStatistics(msgspec.Struct, frozen=True, kw_only=True):
         connects: connections opened; `losses` connections lost; `retries` attempts that failed.
         token_expires_at: None without a token or a known end.
         via: the ids of the bridges that its events come by, the vendor's first, as last told; () where it is no bridge.
+        transport: the one in use; None where there is none (a tape).
     """
 
     feed: FeedName
@@ -149,6 +150,7 @@ class FeedStatistics(msgspec.Struct, frozen=True, kw_only=True):
     token_expires_at: UnixNanos | None
     connections: tuple[ConnectionStatistics, ...]
     via: tuple[str, ...] = ()
+    transport: Transport | None = None
 
 
 class Feed(Protocol):

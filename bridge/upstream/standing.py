@@ -11,7 +11,7 @@ import structlog
 import trio
 
 from bridge.clock import Clock
-from bridge.dialects.contract import Credential, Health
+from bridge.dialects.contract import Credential, Health, Transport
 from bridge.errors import BridgeError, VendorRefused
 from bridge.model import Covered, FeedHealth, FeedName, FeedStatus, Topic, TopicRefused, Uncovered, UnixNanos
 from bridge.upstream.contract import ConnectionStatistics, FeedStatistics, Publish
@@ -38,14 +38,16 @@ class Standing(SessionCounters):
         name: the feed's.
         publish: where it is said.
         clock: stamps it.
+        rung: the transport whose standing this is, where the feed has several; None = the feed's own.
 
     Attributes:
         retries: attempts to connect that failed; `connects` those that were accepted; `losses` sessions that broke.
         overlaps_removed: events taken out because another connection had delivered them.
         via: the bridges that the vendor's events come by, if it is one.
+        away_until: until when the vendor asked us to stay away, in Trio's time.
     """
 
-    def __init__(self, name: FeedName, publish: Publish, clock: Clock) -> None:
+    def __init__(self, name: FeedName, publish: Publish, clock: Clock, *, rung: Transport | None = None) -> None:
         super().__init__()
         self.name = name
         self.publish = publish
@@ -60,6 +62,8 @@ class Standing(SessionCounters):
         self.via: tuple[str, ...] = ()
         self._own: tuple[FeedHealth, str | None] = (self.health, None)
         self._elsewhere: dict[object, Health] = {}
+        self._rung = rung
+        self.away_until = float("-inf")
         self._failures = 0
         self._covered: set[Topic] = set()
         self._refused: dict[Topic, float] = {}
@@ -84,12 +88,23 @@ class Standing(SessionCounters):
     def failed(self, error: BridgeError, *, another_is_live: bool) -> None:
         """An attempt to connect failed, or a session broke; `another_is_live` keeps the feed live."""
         self.retries += 1
+        if isinstance(error, VendorRefused) and error.retry_after_seconds is not None:
+            self.away_until = max(self.away_until, trio.current_time() + error.retry_after_seconds)
         if another_is_live:
             self.review()
             return
         self._failures += 1
         down = self._failures >= _patience(error) or self._own[0] is FeedHealth.DOWN
         self._say(FeedHealth.DOWN if down else FeedHealth.CONNECTING, str(error))
+
+    @property
+    def own_health(self) -> FeedHealth:
+        """How our connection to the vendor is, whatever a vendor that is a bridge says of what is behind it."""
+        return self._own[0]
+
+    def tell(self, health: FeedHealth, reason: str | None) -> None:
+        """Say how we are as somebody else has judged it."""
+        self._say(health, reason)
 
     def aside(self, who: object, said: Aside) -> None:
         """One of our connections, `who`, was told something by a vendor that is a bridge."""
@@ -119,7 +134,12 @@ class Standing(SessionCounters):
             self.since = self.clock()
         self._said = True
         self.health, self.reason = health, reason
-        _log.info("a feed's health changed", feed=self.name, status=health.value, reason=reason)
+        if self._rung is None:
+            _log.info("a feed's health changed", feed=self.name, status=health.value, reason=reason)
+        else:
+            _log.debug(
+                "a rung's health changed", feed=self.name, rung=self._rung.value, status=health.value, reason=reason
+            )
         self.publish(FeedStatus(feed=self.name, status=health, ts_recv=self.clock(), reason=reason, since=self.since))
 
     # ── coverage ──
@@ -127,6 +147,11 @@ class Standing(SessionCounters):
     def covered(self) -> int:
         """How many topics are covered."""
         return len(self._covered)
+
+    @property
+    def covered_topics(self) -> frozenset[Topic]:
+        """Those that are."""
+        return frozenset(self._covered)
 
     def cover(self, topics: Iterable[Topic], *, continued: bool = False) -> None:
         """These are received completely from here on; `continued`: as they were before the break, which cost nothing."""

@@ -125,6 +125,8 @@ class FakeVendor:
     Attributes:
         connections: those that are open, oldest first.
         opened: how many there ever were; `most` how many at the same time.
+        attempts: when a connection was asked for, whatever became of it.
+        broken: nothing is accepted or answered.
         refusals: raised by the next connects, one each.
         unknown: names of topics for which a whole request is refused, as some vendors do.
         confirms: whether it answers subscribes (and, on SSE, greets); `unconfirmed` names topics that it passes over.
@@ -146,6 +148,8 @@ class FakeVendor:
         self.refusals: deque[Exception] = deque()
         self.requests: list[Credential | None] = []
         self.event_ids: list[str | None] = []
+        self.attempts: list[float] = []
+        self.broken = False
         self.confirms = True
         self.unknown: set[str] = set()
         self.unconfirmed: set[str] = set()
@@ -182,8 +186,11 @@ class FakeVendor:
     # ── connector ──
     async def connect(self, request: HttpRequest) -> FakeConnection:
         await trio.sleep(self.connect_seconds)
+        self.attempts.append(trio.current_time())
         if self.refusals:
             raise self.refusals.popleft()
+        if self.broken:
+            raise TransportLost(f"{self.transport} is broken")
         names = msgspec.json.decode(request.body)
         if not self.unknown.isdisjoint(names):
             raise VendorRefused(400, "Invalid parameters")
@@ -199,6 +206,8 @@ class FakeVendor:
         await trio.sleep(self.connect_seconds)
         question = self._words[int(request.body)][0]
         self.fetched.append((trio.current_time(), question))
+        if self.broken:
+            raise TransportLost(f"{self.transport} is broken")
         answer = self.answers(question)
         if isinstance(answer, Exception):
             raise answer

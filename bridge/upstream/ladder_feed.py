@@ -1,0 +1,290 @@
+"""A feed over several transports, of which one serves at a time: it goes down the ladder on failure and up again.
+
+`Ladder` and `Trial` decide, `Junction` goes over from one rung to another, and the rungs are ordinary feeds. This file brings
+them together: it looks at how things are whenever something has changed or is due, and does what follows.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import msgspec
+import structlog
+import trio
+
+from bridge.dialects.contract import Answer, Dialect, Question, SymbolTable, Transport
+from bridge.model import Code, FeedHealth, FeedName, Topic
+from bridge.upstream.bell import Bell
+from bridge.upstream.changes import first_of
+from bridge.upstream.contract import FeedStatistics, Interest
+from bridge.upstream.derivable import sources_of
+from bridge.upstream.junction import Junction
+from bridge.upstream.ladder import Ladder
+from bridge.upstream.overlap import AFTERMATH_SECONDS
+from bridge.upstream.roster import call_roll
+from bridge.upstream.rung import Rung
+from bridge.upstream.standing import Standing
+from bridge.upstream.stream_feed import COLLECT_SECONDS
+from bridge.upstream.tokens import TokenKeeper
+from bridge.upstream.trial import Stage, Trial
+
+FALL_SECONDS = 10.0
+"""A transport that is not live for so long is fallen from although it does not count as down: connects may take 15 s each."""
+
+_log = structlog.get_logger(__name__)
+
+
+class LadderTools(msgspec.Struct, frozen=True, kw_only=True):
+    """What a ladder works with.
+
+    Attributes:
+        dialect: says what each transport carries.
+        symbols: the dialect's.
+        keeper: the feed's credential; the ladder runs it, its rungs borrow it.
+        interest: what clients want.
+        random: draws from [0, 1).
+        moved: told which transport is in use, so that what is derived of what it carries follows.
+    """
+
+    dialect: Dialect
+    symbols: SymbolTable
+    keeper: TokenKeeper
+    interest: Interest
+    random: Callable[[], float]
+    moved: Callable[[Transport], None]
+
+
+class LadderFeed:
+    """A `Feed`; made by `open_feed`.
+
+    Args:
+        standing: the feed's, toward the hub; each rung has its own.
+        rungs: the best first; their feeds are made after this.
+        tools: what it works with.
+    """
+
+    def __init__(self, standing: Standing, rungs: Sequence[Rung], tools: LadderTools) -> None:
+        self.name: FeedName = standing.name
+        self._standing = standing
+        self._rungs = rungs
+        self._tools = tools
+        self._bell = Bell()
+        self._ladder = Ladder(len(rungs), tools.random)
+        self._junction = Junction(standing, rungs[0], self._bell.ring)
+        self._trial: Trial | None = None
+        self._unwell_since: float | None = None
+        self._why: str | None = None
+        self._wanted: frozenset[Topic] = frozenset()
+        self._in_use = rungs[0].transport
+        for rung in rungs:
+            rung.standing.publish = partial(self._junction.take, rung)
+
+    def __repr__(self) -> str:
+        return f"<Feed {self.name} {self._standing.health} over {self._on.transport}, {self._standing.covered} topics>"
+
+    @property
+    def _on(self) -> Rung:
+        return self._junction.on
+
+    # ── `Feed` ──
+    async def run(self) -> None:
+        """Keep the wanted topics subscribed on the best transport that works, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._tools.keeper.run)
+            for rung in self._rungs:
+                nursery.start_soon(rung.feed.run)
+            while True:
+                self._look(nursery)
+                with trio.move_on_at(self._due_at()):
+                    await first_of(self._tools.interest.changed, self._bell.wait)
+
+    async def ask(self, question: Question, deadline_seconds: float) -> Answer:
+        """Put a question to the vendor; see `Feed.ask`."""
+        return await self._on.feed.ask(question, deadline_seconds)
+
+    def statistics(self) -> FeedStatistics:
+        """A snapshot of the counters, those of all transports together."""
+        each = [rung.feed.statistics() for rung in self._rungs]
+        own = self._standing.statistics(wanted=len(self._wanted), connections=(), credential=None)
+        summed = ("events", "unknown", "malformed", "overlaps_removed", "connects", "losses", "retries", "refused")
+        return msgspec.structs.replace(
+            own,
+            **{name: getattr(own, name) + sum(getattr(one, name) for one in each) for name in summed},
+            token_expires_at=each[self._on.number].token_expires_at,
+            connections=tuple(connection for one in each for connection in one.connections),
+            via=each[self._on.number].via,
+            transport=self._on.transport,
+        )
+
+    # ── what to do ──
+    def _look(self, nursery: trio.Nursery) -> None:
+        """Bring what is done to what is to be done."""
+        now = trio.current_time()
+        before, self._wanted = self._wanted, self._tools.interest.wanted()
+        if not (before and self._wanted):
+            self._rest(now)
+        self._follow_switch(nursery, now)
+        well = self._is_well(now)
+        if self._trial is not None:
+            self._advance(nursery, self._trial, now)
+            well = self._is_well(now)
+        self._begin_trial(now, well=well)
+        self._spread()
+        self._say()
+
+    def _begin_trial(self, now: float, *, well: bool) -> None:
+        """Try another rung if one may be tried. Where there is no credential to be had, no transport is at fault."""
+        if not self._wanted or not (well or self._tools.keeper.problem is None):
+            return
+        candidate = self._ladder.candidate(now, well=well, able=self._is_able)
+        if candidate is None:
+            return
+        rung = self._rungs[candidate]
+        self._ladder.begin(candidate)
+        self._trial = Trial(now)
+        self._junction.begin(rung)
+        _log.info("a feed tries another transport", feed=self.name, transport=rung.transport.value)
+
+    def _due_at(self) -> float:
+        """When to look again although nothing has happened."""
+        if not self._wanted:
+            return float("inf")
+        if self._trial is not None:
+            due_at = self._trial.due_at
+        elif self._unwell_since is not None and trio.current_time() < self._unwell_since + FALL_SECONDS:
+            due_at = self._unwell_since + FALL_SECONDS
+        else:
+            due_at = self._ladder.due_at(well=self._unwell_since is None)
+        return max(due_at, trio.current_time() + COLLECT_SECONDS)
+
+    def _is_well(self, now: float) -> bool:
+        """Whether the rung in use serves, or may still be expected to soon."""
+        if self._on.is_live or not self._wanted:
+            self._unwell_since = None
+            return True
+        if self._unwell_since is None:
+            self._unwell_since = now
+        broken = self._on.standing.own_health in {FeedHealth.DOWN, FeedHealth.STALE}
+        return not broken and now < self._unwell_since + FALL_SECONDS
+
+    def _is_able(self, number: int) -> bool:
+        """Whether a rung could carry anything of what is wanted, or of what that can be made of."""
+        transport = self._rungs[number].transport
+        return any(sources_of(topic, partial(self._has, transport)) for topic in self._wanted)
+
+    def _has(self, transport: Transport, topic: Topic) -> bool:
+        return topic in self._carried(frozenset({topic}), transport)
+
+    def _carried(self, topics: frozenset[Topic], transport: Transport) -> frozenset[Topic]:
+        return frozenset(call_roll(topics, self._tools.dialect, self._tools.symbols, transport).lanes)
+
+    def _rest(self, now: float) -> None:
+        """Nothing is wanted, or was: nothing is tried, and the next time begins as far up as may be."""
+        self._end_trial()
+        self._ladder.rest(now)
+        best = self._rungs[self._ladder.on]
+        if best is not self._on and not self._standing.covered:
+            self._junction.begin(best)
+            self._junction.take_over("nothing is wanted")
+            self._junction.give_up()
+            self._why = None
+
+    # ── trials ──
+    def _advance(self, nursery: trio.Nursery, trial: Trial, now: float) -> None:
+        rung = self._junction.trial
+        if rung is None:
+            return
+        if rung.number > self._on.number and self._on.is_live:
+            self._end_trial()  # what we were about to fall from is back
+            return
+        full = rung.is_full(self._standing.covered_topics) and not self._is_unsettled(rung)
+        before = trial.stage
+        stage = trial.advance(now, full=full, any_covered=bool(rung.covered), well=self._on.is_live)
+        if rung.standing.own_health is FeedHealth.DOWN:
+            stage = Stage.GIVE_UP
+        if stage is not before:
+            self._do(nursery, rung, stage, now)
+
+    def _do(self, nursery: trio.Nursery, rung: Rung, stage: Stage, now: float) -> None:
+        match stage:
+            case Stage.NOTING:
+                self._junction.note()
+            case Stage.HOLDING:
+                self._junction.hold()
+            case Stage.TAKE_OVER:
+                self._junction.take_over(f"{self.name} goes on over {rung.transport}")
+                self._follow_switch(nursery, now)
+            case Stage.GIVE_UP:
+                self._give_up(rung, now)
+            case _:
+                pass
+
+    def _is_unsettled(self, rung: Rung) -> bool:
+        """Whether a rung on trial is to carry something else than it has been asked for."""
+        comparing = self._trial is not None and self._trial.comparing
+        return not comparing and rung.asked != self._carried(self._wanted, rung.transport)
+
+    def _give_up(self, rung: Rung, now: float) -> None:
+        _log.info("a transport does not work", feed=self.name, transport=rung.transport.value)
+        self._ladder.failed(now, rung.standing.away_until)
+        self._end_trial()
+
+    def _end_trial(self) -> None:
+        if self._trial is not None:
+            self._trial = None
+            self._ladder.withdrawn()
+            self._junction.give_up()
+
+    def _follow_switch(self, nursery: trio.Nursery, now: float) -> None:
+        """The junction has gone over to the rung on trial: the ladder stands there now."""
+        if self._on.number == self._ladder.on:
+            return
+        left = self._rungs[self._ladder.on]
+        if self._on.number > left.number:
+            self._why = f"for {left.transport} failed" + (f": {left.standing.reason}" if left.standing.reason else "")
+        elif not self._on.number:
+            self._why = None
+        _log.warning("a feed's transport changed", feed=self.name, transport=self._on.transport.value, reason=self._why)
+        self._ladder.moved(now, left.standing.away_until)
+        self._trial = None
+        self._unwell_since = None
+        nursery.start_soon(self._finish_later)
+
+    async def _finish_later(self) -> None:
+        overlap = self._junction.overlap
+        await trio.sleep(AFTERMATH_SECONDS)
+        self._junction.finish(overlap)
+
+    # ── what rungs are asked for, and what is said ──
+    def _spread(self) -> None:
+        """Ask each rung for what it is to carry; say what the one in use cannot."""
+        self._name_transport()
+        comparing = self._trial is not None and self._trial.comparing
+        for rung in self._rungs:
+            if rung not in {self._on, self._junction.trial}:
+                rung.want(frozenset())
+            elif not comparing:
+                rung.want(self._carried(self._wanted, rung.transport))
+        if self._trial is None or self._on.is_live:
+            lacking = frozenset(topic for topic in self._wanted if not self._on.serves(topic))
+            message = f"{self.name} is read over {self._on.transport} for now, which does not carry it; it comes back by itself"
+            self._standing.overflow(lacking, Code.UPSTREAM_UNAVAILABLE, message)
+
+    def _name_transport(self) -> None:
+        """Say which transport is in use, or is about to be where that is not well: what is derived is made of what it carries."""
+        trial = self._junction.trial
+        rung = self._on if trial is None or self._on.is_live else trial
+        if rung.transport is not self._in_use:
+            self._in_use = rung.transport
+            self._tools.moved(rung.transport)
+            self._wanted = self._tools.interest.wanted()
+
+    def _say(self) -> None:
+        """Say how the feed is: as the rung in use, and with the reason where that is not the best one."""
+        own = self._on.standing
+        health, reason = own.health, own.reason
+        if health is FeedHealth.DOWN and self._junction.trial is not None:
+            health, reason = FeedHealth.CONNECTING, f"trying {self._junction.trial.transport}; {reason}"
+        if self._on.number and self._wanted:
+            words = (f"over {self._on.transport}", self._why, reason)
+            reason = "; ".join(word for word in words if word)
+        self._standing.tell(health, reason)
