@@ -74,7 +74,6 @@ class LadderFeed:
         self._unwell_since: float | None = None
         self._why: str | None = None
         self._wanted: frozenset[Topic] = frozenset()
-        self._in_use = rungs[0].transport
         for rung in rungs:
             rung.standing.publish = partial(self._junction.take, rung)
 
@@ -168,14 +167,19 @@ class LadderFeed:
 
     def _is_able(self, number: int) -> bool:
         """Whether a rung could carry anything of what is wanted, or of what that can be made of."""
-        transport = self._rungs[number].transport
-        return any(sources_of(topic, partial(self._has, transport)) for topic in self._wanted)
-
-    def _has(self, transport: Transport, topic: Topic) -> bool:
-        return topic in self._carried(frozenset({topic}), transport)
+        return bool(self._needed(self._rungs[number].transport))
 
     def _carried(self, topics: frozenset[Topic], transport: Transport) -> frozenset[Topic]:
+        """Return what of some topics a transport carries."""
         return frozenset(call_roll(topics, self._tools.dialect, self._tools.symbols, transport).lanes)
+
+    def _needed(self, transport: Transport) -> frozenset[Topic]:
+        """Return what a transport would have to carry if it were in use: what it lacks, the hub would derive."""
+
+        def has(topic: Topic) -> bool:
+            return bool(self._carried(frozenset({topic}), transport))
+
+        return frozenset(source for topic in self._wanted for source in sources_of(topic, has))
 
     def _rest(self, now: float) -> None:
         """Nothing is wanted, or was: nothing is tried, and the next time begins as far up as may be."""
@@ -187,6 +191,7 @@ class LadderFeed:
             self._junction.take_over("nothing is wanted")
             self._junction.give_up()
             self._why = None
+            self._move()
 
     # ── trials ──
     def _advance(self, nursery: trio.Nursery, trial: Trial, now: float) -> None:
@@ -221,7 +226,7 @@ class LadderFeed:
     def _is_unsettled(self, rung: Rung) -> bool:
         """Whether a rung on trial is to carry something else than it has been asked for."""
         comparing = self._trial is not None and self._trial.comparing
-        return not comparing and rung.asked != self._carried(self._wanted, rung.transport)
+        return not comparing and rung.asked != self._needed(rung.transport)
 
     def _give_up(self, rung: Rung, now: float) -> None:
         _log.info("a transport does not work", feed=self.name, transport=rung.transport.value)
@@ -247,7 +252,13 @@ class LadderFeed:
         self._ladder.moved(now, left.standing.away_until)
         self._trial = None
         self._unwell_since = None
+        self._move()
         nursery.start_soon(self._finish_later)
+
+    def _move(self) -> None:
+        """Say which transport is in use; what is wanted may be made of other things there."""
+        self._tools.moved(self._on.transport)
+        self._wanted = self._tools.interest.wanted()
 
     async def _finish_later(self) -> None:
         overlap = self._junction.overlap
@@ -257,26 +268,18 @@ class LadderFeed:
     # ── what rungs are asked for, and what is said ──
     def _spread(self) -> None:
         """Ask each rung for what it is to carry; say what the one in use cannot."""
-        self._name_transport()
         comparing = self._trial is not None and self._trial.comparing
         for rung in self._rungs:
             if rung not in {self._on, self._junction.trial}:
                 rung.want(frozenset())
-            elif not comparing:
+            elif not comparing and rung is self._on:
                 rung.want(self._carried(self._wanted, rung.transport))
+            elif not comparing:
+                rung.want(self._needed(rung.transport))
         if self._trial is None or self._on.is_live:
             lacking = frozenset(topic for topic in self._wanted if not self._on.serves(topic))
             message = f"{self.name} is read over {self._on.transport} for now, which does not carry it; it comes back by itself"
             self._standing.overflow(lacking, Code.UPSTREAM_UNAVAILABLE, message)
-
-    def _name_transport(self) -> None:
-        """Say which transport is in use, or is about to be where that is not well: what is derived is made of what it carries."""
-        trial = self._junction.trial
-        rung = self._on if trial is None or self._on.is_live else trial
-        if rung.transport is not self._in_use:
-            self._in_use = rung.transport
-            self._tools.moved(rung.transport)
-            self._wanted = self._tools.interest.wanted()
 
     def _say(self) -> None:
         """Say how the feed is: as the rung in use, and with the reason where that is not the best one."""

@@ -29,13 +29,13 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """One feed. Durations in seconds; 0 = unlimited for counts.
 
     Attributes:
-        transports: in order of preference.
+        transports: in order of preference: the first that works is used, and a better one again when it does.
         url: the vendor's base URL.
         token: an access token's source; `api_key` mints one instead.
         token_refresh_margin_seconds: how long before its end a token is replaced; never more than half its life.
         instruments: globs of unlisted ids that this feed may serve.
         account: whose order events these are, the `<name>` of `<feed>/<name>`; None = order events are ignored.
-        max_connections: instead of the vendor's own number.
+        max_connections: instead of the vendor's own number, for each transport.
         book_depth: levels a side asked of the vendor; None = its default.
         proxy: `http://[user:password@]host:port`, an HTTP CONNECT proxy.
         settle_seconds: how long it must have been live before instruments that prefer it come back to it from another feed.

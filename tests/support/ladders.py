@@ -47,9 +47,7 @@ class LadderHouse:
             Transport.WEBSOCKET: ALL,
             Transport.POLLING: POLLED,
         }
-        self.vendors = {
-            transport: FakeVendor(transport, poll_seconds={"quote": 5, "book": 3}) for transport in carried
-        }
+        self.vendors = {transport: FakeVendor(transport, poll_seconds={"quote": 5, "book": 3}) for transport in carried}
         self.party = Party(carried)
         self.hub = Hub(open_log("memory:"), now, HubSettings(linger_seconds=0))
         self.said: list[UpstreamEvent] = []

@@ -157,3 +157,23 @@ def test_made_up_ids_are_bounded_and_forgotten_when_idle():
     assert one.resolve(Topic.parse("quote:BTC-USD"), ())
     time[0] = IDLE_SECONDS
     assert ask("C")
+
+
+def test_what_a_feed_lacks_on_the_transport_it_has_fallen_to_is_made_of_what_it_has_there():
+    one = arbiter()
+    quote, trade = Topic.parse("quote:AAPL"), Topic.parse("trade:AAPL")
+    (want,) = one.resolve(quote, ())
+    assert one.sources(want) == (quote,)
+    one.moved(LIQUIDITY, Transport.WEBSOCKET)
+    assert one.sources(want) == (Topic.parse("book:AAPL"), trade)
+    assert one.sources(Want(Topic.parse("bar.5m:AAPL"), LIQUIDITY)) == (trade,)
+    one.moved(LIQUIDITY, Transport.SSE)
+    assert one.sources(want) == (quote,)
+
+
+def test_what_cannot_be_had_on_the_transport_in_use_waits_as_what_the_preferred_one_makes_it_of():
+    one = arbiter()
+    LIQUID.kinds["polling"] = ["quote"]
+    one.moved(LIQUIDITY, Transport.POLLING)
+    assert one.sources(Want(Topic.parse("bar.5m:AAPL"), LIQUIDITY)) == (Topic.parse("trade:AAPL"),)
+    assert one.resolve(Topic.parse("trade:AAPL"), ()) == (Want(Topic.parse("trade:AAPL"), LIQUIDITY),)

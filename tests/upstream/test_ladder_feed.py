@@ -182,7 +182,9 @@ async def test_what_polling_does_not_carry_is_said_to_wait_and_comes_back_with_a
         assert house.covered() == {QUOTE}
         (refusal,) = house.refusals()
         assert (refusal.topic, refusal.code) == (TRADE, Code.UPSTREAM_UNAVAILABLE.value)
-        assert refusal.message == "vendor is read over polling for now, which does not carry it; it comes back by itself"
+        assert (
+            refusal.message == "vendor is read over polling for now, which does not carry it; it comes back by itself"
+        )
         assert house.hub.refused(next(w for w in house.subscription.wants if w.topic == TRADE)) is None
         house.mends(WEBSOCKET)
         await trio.sleep(2 * PAUSE_SECONDS + 20)
