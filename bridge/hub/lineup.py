@@ -6,7 +6,7 @@ as `source`. So topics, records, cursors and book chains live through a switch, 
 ends the coverage of every topic, by which all state is forgotten, and coverage that begins again declares the gap.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -23,6 +23,7 @@ from bridge.model import (
     FeedHealth,
     FeedName,
     FeedStatus,
+    InstrumentId,
     MarketEvent,
     Topic,
     TopicRefused,
@@ -42,16 +43,23 @@ class Condition(msgspec.Struct):
         settle_seconds: how long it must have been live before what prefers it goes back to it.
         status: what it said last; None = nothing yet.
         live_since: since when it has been live, in seconds that only rise; None = it is not.
+        stale: the instruments of which it said that they are.
     """
 
     settle_seconds: float
     status: FeedStatus | None = None
     live_since: float | None = None
+    stale: set[InstrumentId] = msgspec.field(default_factory=set)
 
     @property
     def health(self) -> FeedHealth | None:
         """As it said last; None = nothing yet."""
         return None if self.status is None else self.status.status
+
+    def health_for(self, wanted: Iterable[Topic]) -> FeedHealth | None:
+        """How it is for who wants these: no better than the worst of them."""
+        stale = self.health is FeedHealth.LIVE and any(topic.instrument in self.stale for topic in wanted)
+        return FeedHealth.STALE if stale else self.health
 
 
 class LineupTools(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,6 +176,13 @@ class Lineup:
         if self.on == before == feed:
             self._say_how_it_is(None)
 
+    def instrument_health(self, event: FeedStatus) -> None:
+        """A feed said how one instrument is."""
+        before = self.on
+        self.decide()
+        if self.on == before == event.feed and any(t.instrument == event.instrument for t in self._interest.topics):
+            self._tools.publish(msgspec.structs.replace(event, feed=self.name, source=event.feed))
+
     # ── which feed serves ──
     def due_at(self) -> float:
         """When a preferred feed will have been live long enough; infinity = nothing to wait for."""
@@ -193,7 +208,8 @@ class Lineup:
     def _chance(self, feed: FeedName, wanted: frozenset[Topic]) -> Chance:
         refused = {t for t, event in self._refused[feed].items() if event.code != Code.UPSTREAM_UNAVAILABLE.value}
         complete = not (wanted - self._covered[feed] - refused)
-        return Chance(self._tools.conditions[feed].health, complete and self._settles_at(feed) <= self._tools.now())
+        health = self._tools.conditions[feed].health_for(wanted)
+        return Chance(health, complete and self._settles_at(feed) <= self._tools.now())
 
     def _switch(self, to: FeedName, wanted: frozenset[Topic]) -> None:
         """Let another feed serve: what the old one said is not vouched for any more, what the new one holds is said anew."""
@@ -231,8 +247,11 @@ class Lineup:
 
     def _why(self, to: FeedName) -> str:
         condition = self._tools.conditions[self.on]
-        if condition.health not in BROKEN or condition.status is None:
+        if condition.health_for(self._interest.topics) not in BROKEN or condition.status is None:
             return f"preferred to {self.on}"
+        if condition.health not in BROKEN:
+            stale = sorted({str(t.instrument) for t in self._interest.topics if t.instrument in condition.stale})
+            return f"in place of {self.on}, which is stale for {', '.join(stale)}"
         because = f": {condition.status.reason}" if condition.status.reason else ""
         return f"in place of {self.on}, which is {condition.status.status.value}{because}"
 

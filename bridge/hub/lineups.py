@@ -153,18 +153,26 @@ class Lineups:
 
     def _health(self, event: FeedStatus) -> None:
         self._hub.publish(event)
-        if event.instrument is not None:
-            return
         condition = self._conditions[event.feed]
+        if event.instrument is None:
+            self._feed_health(event, condition)
+        elif event.status is FeedHealth.STALE:
+            condition.stale.add(event.instrument)
+        else:
+            condition.stale.discard(event.instrument)
+        for lineup in self._lineups.values():
+            if event.feed in lineup.feeds and event.instrument is None:
+                lineup.health(event.feed)
+            elif event.feed in lineup.feeds:
+                lineup.instrument_health(event)
+        self._look.set()
+
+    def _feed_health(self, event: FeedStatus, condition: Condition) -> None:
         condition.status = event
         if event.status is not FeedHealth.LIVE:
             condition.live_since = None
         elif condition.live_since is None:
             condition.live_since = trio.current_time()
-        for lineup in self._lineups.values():
-            if event.feed in lineup.feeds:
-                lineup.health(event.feed)
-        self._look.set()
 
     def _coverage(self, event: Covered | Uncovered) -> None:
         covered = self._covered[event.feed]

@@ -6,9 +6,6 @@ A hand-over needs a second connection, so a feed makes one at a time. Where the 
 connection is closed first, and the break is declared. A hand-over that fails leaves the old connection speaking.
 """
 
-from collections.abc import Callable
-
-import msgspec
 import trio
 
 from bridge.dialects.contract import Credential, Lane
@@ -17,14 +14,12 @@ from bridge.model import Code, Topic
 from bridge.upstream.backoff import BASE_SECONDS, CAP_SECONDS, Backoff
 from bridge.upstream.bell import Bell
 from bridge.upstream.bookmark import Bookmark
+from bridge.upstream.carrier_tools import CarrierTools
 from bridge.upstream.effects import Aside, Confirmed, Declined, Effect, Emit, Expiring, Skipped
 from bridge.upstream.handover import has_spare_place, succession
-from bridge.upstream.link import Link, LinkTools
+from bridge.upstream.link import Link
 from bridge.upstream.narrowing import Narrowing, is_of_topics
 from bridge.upstream.overlap import AFTERMATH_SECONDS, Overlap
-from bridge.upstream.session import Session
-from bridge.upstream.standing import Standing
-from bridge.upstream.tokens import TokenKeeper
 from bridge.upstream.voice import Voice
 
 BAD_CREDENTIAL = frozenset({401, 403})
@@ -32,32 +27,6 @@ BAD_CREDENTIAL = frozenset({401, 403})
 NARROWING_BASE_SECONDS = 0.25
 NARROWING_CAP_SECONDS = 5.0
 """While the topics that a vendor refuses are looked for, all others wait: sooner than after a loss, and still politely."""
-
-
-class CarrierTools(msgspec.Struct, frozen=True, kw_only=True):
-    """What every carrier of a feed uses.
-
-    Attributes:
-        link: what its links use.
-        session: makes a session for a lane.
-        next_name: names the next connection.
-        standing: the feed's.
-        keeper: the feed's credential.
-        handing_over: held during a hand-over.
-        random: draws from [0, 1).
-        notify: tells the feed to look at its plan again.
-        another_is_live: whether any carrier of the feed is ready.
-    """
-
-    link: LinkTools
-    session: Callable[[Lane], Session]
-    next_name: Callable[[], str]
-    standing: Standing
-    keeper: TokenKeeper
-    handing_over: trio.Lock
-    random: Callable[[], float]
-    notify: Callable[[], None]
-    another_is_live: Callable[[], bool]
 
 
 class Carrier:
@@ -84,7 +53,7 @@ class Carrier:
         self._bell = Bell()
         self._backoff = Backoff(BASE_SECONDS, CAP_SECONDS, tools.random)
         self._scope = trio.CancelScope()
-        self._stale = False
+        self._stale = self._suspect = False
         self._narrowing = Narrowing()
         self._between_choices = Backoff(NARROWING_BASE_SECONDS, NARROWING_CAP_SECONDS, tools.random)
         self._live: Link | None = None
@@ -94,6 +63,11 @@ class Carrier:
     def ready(self) -> bool:
         """Its speaking link is confirmed."""
         return self._voice.speaking is not None and self._voice.speaking.ready
+
+    @property
+    def confirmed(self) -> frozenset[Topic]:
+        """What its speaking link has confirmed."""
+        return self._voice.speaking.session.confirmed if self.ready and self._voice.speaking else frozenset()
 
     # ── from outside ──
     def carry(self, topics: frozenset[Topic]) -> None:
@@ -105,6 +79,11 @@ class Carrier:
     def renew(self) -> None:
         """There is a new credential: move to a connection that uses it."""
         self._stale = self._renewed = True
+        self._bell.ring()
+
+    def refresh(self) -> None:
+        """The connection is suspect of being deaf: move to another, if one can be had."""
+        self._suspect = self._renewed = True
         self._bell.ring()
 
     def close(self, reason: str) -> None:
@@ -167,7 +146,7 @@ class Carrier:
     def _must_move(self, link: Link) -> bool:
         """A link whose credential ends, or whose topics cannot be changed but must, needs a successor."""
         changed = link.session.topics != self.topics and not self._tools.link.profile.changeable
-        return bool(self.topics) and (self._stale or changed)
+        return bool(self.topics) and (self._stale or self._suspect or changed)
 
     def _change(self, link: Link) -> None:
         link.drop(link.session.topics - self.topics)
@@ -201,11 +180,14 @@ class Carrier:
     async def _hand_over(self, nursery: trio.Nursery, old: Link) -> None:
         """Try once to move to a new link with the topics and the credential wanted now; a newer credential ends the wait."""
         self._renewed = False
+        suspect, self._suspect = self._suspect, False
         async with self._tools.handing_over:
             failure = await self._try_hand_over(nursery, old)
         if failure is None or old.end is not None:
             return
         self._tools.standing.failed(failure, another_is_live=True)
+        if suspect:
+            self._tools.unproven(old.session.confirmed, str(failure))
         backoff = self._between_choices if is_of_topics(failure) else self._backoff
         with trio.move_on_after(backoff.next(_stay_away(failure))):
             while old.end is None and not self._renewed:

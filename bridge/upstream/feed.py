@@ -149,6 +149,7 @@ def _over(transport: Transport, standing: Standing, connector: Connector, parts:
         interest=tools.interest,
         random=tools.random.random,
         bridge=tools.bridge,
+        stale_seconds=settings.stale_seconds,
     )
     return StreamFeed(standing, terms, asking)
 

@@ -12,6 +12,7 @@ import trio
 
 from bridge.model import (
     Covered,
+    FeedHealth,
     FeedStatus,
     MarketEvent,
     Topic,
@@ -23,6 +24,9 @@ from bridge.model import (
 from bridge.upstream.overlap import Overlap
 from bridge.upstream.rung import Rung
 from bridge.upstream.standing import Standing
+
+DEAF_AFTER = 3
+"""Events of the serving rung beside which one on trial may not be silent: one or two may be on their way still."""
 
 
 class Junction:
@@ -45,6 +49,12 @@ class Junction:
         self._notify = notify
         self._overlap: Overlap | None = None
         self._noting = self._holding = False
+        self._noted = self._heard = 0
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether the rung on trial has said nothing of what both carry since the comparison began, and the other has."""
+        return self._noted >= DEAF_AFTER and not self._heard
 
     @property
     def overlap(self) -> Overlap | None:
@@ -57,6 +67,7 @@ class Junction:
             case MarketEvent():
                 self._fact(rung, event)
             case FeedStatus(instrument=str()):
+                rung.note(event)
                 if rung is self.on:
                     self._standing.publish(event)
             case Covered() | Uncovered() | TopicRefused() | FeedStatus():
@@ -95,8 +106,10 @@ class Junction:
         self._standing.publish(event)
         if self._noting and shared:
             overlap.old(event, trio.current_time())
+            self._noted += 1
 
     def _tried(self, event: UpstreamEvent, overlap: Overlap) -> None:
+        self._heard += 1
         if not self._holding or topic_of(event) not in overlap.topics:
             overlap.foresee(event)
             return
@@ -126,6 +139,7 @@ class Junction:
         if self.trial is not None and self._overlap is not None:
             self._overlap.topics = frozenset(self.on.covered & self.trial.covered)
             self._noting = True
+            self._noted = self._heard = 0
 
     def hold(self) -> None:
         """Begin to hold what the rung on trial says."""
@@ -149,12 +163,21 @@ class Junction:
             return
         if not self._holding:
             overlap.topics = frozenset()
-        self.on, self.trial = new, None
+        left, self.on, self.trial = self.on, new, None
         self._noting = self._holding = False
         self._standing.uncover(self._standing.covered_topics - (overlap.topics & new.covered), reason)
         self._standing.cover(new.covered)
+        self._clear(left)
         self._publish_all([*overlap.foreseen(), *overlap.switch(trio.current_time())])
         self._notify()
+
+    def _clear(self, left: Rung) -> None:
+        """What was stale on a rung that serves no more is as well as the new one is."""
+        now = self._standing.clock()
+        for instrument in left.stale:
+            status = FeedStatus(feed=self._standing.name, instrument=instrument, status=FeedHealth.LIVE, ts_recv=now)
+            self._standing.publish(status)
+        left.stale.clear()
 
     def finish(self, overlap: Overlap | None) -> None:
         """The aftermath of a switch is over, unless another trial has begun since."""

@@ -204,7 +204,8 @@ class LadderFeed:
         full = rung.is_full(self._standing.covered_topics) and not self._is_unsettled(rung)
         before = trial.stage
         stage = trial.advance(now, full=full, any_covered=bool(rung.covered), well=self._on.is_live)
-        if rung.standing.own_health is FeedHealth.DOWN:
+        deaf = before is Stage.HOLDING and stage is Stage.TAKE_OVER and self._junction.is_deaf
+        if deaf or rung.standing.own_health is FeedHealth.DOWN:
             stage = Stage.GIVE_UP
         if stage is not before:
             self._do(nursery, rung, stage, now)

@@ -7,7 +7,7 @@ nothing.
 import trio
 
 from bridge.dialects.contract import Transport
-from bridge.model import Covered, FeedHealth, FeedStatus, Topic, TopicKind, TopicRefused, Uncovered
+from bridge.model import Covered, FeedHealth, FeedStatus, InstrumentId, Topic, TopicKind, TopicRefused, Uncovered
 from bridge.upstream.contract import Feed
 from bridge.upstream.standing import Standing
 
@@ -51,6 +51,7 @@ class Rung:
         feed: carries it; set once it is made.
         covered: what it receives completely.
         refused: what it was refused, for want of room too; what is covered after all is not.
+        stale: instruments of which it said so.
         asked: what is wanted of it now.
     """
 
@@ -63,6 +64,7 @@ class Rung:
         self.interest = RungInterest()
         self.covered: set[Topic] = set()
         self.refused: set[Topic] = set()
+        self.stale: set[InstrumentId] = set()
         self.asked: frozenset[Topic] = frozenset()
 
     def __repr__(self) -> str:
@@ -84,6 +86,10 @@ class Rung:
                 self.covered.difference_update(topics)
             case TopicRefused(topic=topic):
                 self.refused.add(topic)
+            case FeedStatus(instrument=str(instrument), status=FeedHealth.STALE):
+                self.stale.add(instrument)
+            case FeedStatus(instrument=str(instrument)):
+                self.stale.discard(instrument)
             case FeedStatus():
                 pass
 

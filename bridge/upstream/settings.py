@@ -37,6 +37,7 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         account: whose order events these are, the `<name>` of `<feed>/<name>`; None = order events are ignored.
         max_connections: instead of the vendor's own number, for each transport.
         book_depth: levels a side asked of the vendor; None = its default.
+        stale_seconds: how long a topic may be silent before the vendor is looked at beside the stream; 0 = never looked.
         proxy: `http://[user:password@]host:port`, an HTTP CONNECT proxy.
         settle_seconds: how long it must have been live before instruments that prefer it come back to it from another feed.
         connect_to: `ip:port` to connect to instead of what the URL's name resolves to; TLS still checks the URL's name.
@@ -61,6 +62,7 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_connections: int | None = None
     book_depth: int | None = None
     settle_seconds: float = 30
+    stale_seconds: float = 30
     proxy: str | None = None
     connect_to: str | None = None
     ca_file: str | None = None

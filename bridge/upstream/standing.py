@@ -1,8 +1,8 @@
 """What a feed has said about itself: its health, what it covers, what it was refused. Each is published on change only.
 
 Plain state, told by the tasks that do the work. A feed is *live* while one of its sessions is confirmed, *down* when it was
-refused or failed `DOWN_AFTER` times in a row without one, and otherwise *connecting*. A live feed whose vendor is a bridge is
-no better than the worst of that bridge's feeds that serve it.
+refused or failed too often in a row without one (`patience`), *stale* when what it receives is not what the vendor has, and
+otherwise *connecting*. A live feed whose vendor is a bridge is no better than the worst of that bridge's feeds that serve it.
 """
 
 from collections.abc import Iterable
@@ -13,13 +13,23 @@ import trio
 from bridge.clock import Clock
 from bridge.dialects.contract import Credential, Health, Transport
 from bridge.errors import BridgeError, VendorRefused
-from bridge.model import Covered, FeedHealth, FeedName, FeedStatus, Topic, TopicRefused, Uncovered, UnixNanos
+from bridge.model import (
+    Covered,
+    FeedHealth,
+    FeedName,
+    FeedStatus,
+    Topic,
+    TopicRefused,
+    Uncovered,
+    UnixNanos,
+    UpstreamEvent,
+)
 from bridge.upstream.contract import ConnectionStatistics, FeedStatistics, Publish
 from bridge.upstream.counters import SessionCounters
 from bridge.upstream.effects import Aside, Felt, Passed
-
-DOWN_AFTER = 3
-"""Failed attempts in a row after which a feed counts as down: one is a hiccup, three span several seconds of backoff."""
+from bridge.upstream.freshness import Freshness
+from bridge.upstream.patience import patience
+from bridge.upstream.silence import WentMute
 
 REFUSED_SECONDS = 60.0
 """How long a topic that the vendor refused is left alone, as the contract has it."""
@@ -44,6 +54,7 @@ class Standing(SessionCounters):
         retries: attempts to connect that failed; `connects` those that were accepted; `losses` sessions that broke.
         overlaps_removed: events taken out because another connection had delivered them.
         via: the bridges that the vendor's events come by, if it is one.
+        freshness: judges the silence of its topics; None = nobody does.
         away_until: until when the vendor asked us to stay away, in Trio's time.
     """
 
@@ -69,6 +80,10 @@ class Standing(SessionCounters):
         self._refused: dict[Topic, float] = {}
         self._overflow: frozenset[Topic] = frozenset()
         self._said = False
+        self.freshness: Freshness | None = None
+        self._stale: set[Topic] = set()
+        self._withheld: set[Topic] = set()
+        self._all_stale: str | None = None
 
     # ── health ──
     def connecting(self) -> None:
@@ -78,7 +93,10 @@ class Standing(SessionCounters):
     def live(self) -> None:
         """A session was confirmed."""
         self._failures = 0
-        self._say(FeedHealth.LIVE, None)
+        if self._all_stale is None:
+            self._say(FeedHealth.LIVE, None)
+        else:
+            self._say(FeedHealth.STALE, self._all_stale)
 
     def idle(self) -> None:
         """Nothing is wanted, and nothing is connected."""
@@ -94,8 +112,9 @@ class Standing(SessionCounters):
             self.review()
             return
         self._failures += 1
-        down = self._failures >= _patience(error) or self._own[0] is FeedHealth.DOWN
-        self._say(FeedHealth.DOWN if down else FeedHealth.CONNECTING, str(error))
+        down = self._failures >= patience(error) or self._own[0] is FeedHealth.DOWN
+        mute = isinstance(error, WentMute) or self._own[0] is FeedHealth.STALE
+        self._say(FeedHealth.DOWN if down else FeedHealth.STALE if mute else FeedHealth.CONNECTING, str(error))
 
     @property
     def own_health(self) -> FeedHealth:
@@ -155,19 +174,69 @@ class Standing(SessionCounters):
 
     def cover(self, topics: Iterable[Topic], *, continued: bool = False) -> None:
         """These are received completely from here on; `continued`: as they were before the break, which cost nothing."""
-        new = tuple(sorted((topic for topic in topics if topic not in self._covered), key=str))
+        topics = frozenset(topics)
+        self._withheld |= self._stale & topics
+        new = tuple(sorted(topics - self._covered - self._stale, key=str))
         if new:
             self._covered.update(new)
             self.publish(Covered(feed=self.name, topics=new, ts_recv=self.clock(), continued=continued))
 
     def uncover(self, topics: Iterable[Topic], reason: str) -> None:
         """Something of these may be missed from here on."""
-        gone = tuple(sorted((topic for topic in topics if topic in self._covered), key=str))
+        topics = frozenset(topics)
+        self._withheld -= topics
+        gone = tuple(sorted(topics & self._covered, key=str))
         if gone:
             self._covered.difference_update(gone)
             self.publish(
                 Uncovered(feed=self.name, topics=gone, ts_recv=self.clock(), reason=reason[:REASON_CHARACTERS])
             )
+
+    # ── freshness ──
+    def heard(self, topic: Topic, event: UpstreamEvent) -> None:
+        """The vendor said this on a stream; it is not published yet. What was stale is live again from here on."""
+        if self.freshness is not None and self.freshness.heard(topic, event, trio.current_time()):
+            self._freshen(topic)
+
+    def stale(self, topic: Topic, reason: str, *, everything: bool) -> None:
+        """A topic says nothing though there is news of it; `everything`: that is so of all that we receive."""
+        held = topic in self._covered
+        self.uncover((topic,), reason)
+        self._stale.add(topic)
+        if held:
+            self._withheld.add(topic)
+        self._say_of(topic, FeedHealth.STALE, reason)
+        if everything:
+            self._all_stale = reason
+            self._say(FeedHealth.STALE, reason)
+
+    def keep_stale(self, topics: frozenset[Topic]) -> None:
+        """Of what was said to be stale, only these are watched still; the rest was lost or is not wanted any more."""
+        for topic in self._stale - topics:
+            self._freshen(topic)
+
+    def _freshen(self, topic: Topic) -> None:
+        held = topic in self._withheld
+        self._stale.discard(topic)
+        self._withheld.discard(topic)
+        if held:
+            self.cover((topic,))
+        if not any(other.instrument == topic.instrument for other in self._stale):
+            self._say_of(topic, FeedHealth.LIVE, None)
+        if self._all_stale is not None:
+            self._all_stale = None
+            if self._own[0] is FeedHealth.STALE:
+                self._say(FeedHealth.LIVE, None)
+
+    def _say_of(self, topic: Topic, health: FeedHealth, reason: str | None) -> None:
+        now = self.clock()
+        _log.info(
+            "an instrument's health changed", feed=self.name, topic=str(topic), status=health.value, reason=reason
+        )
+        said = reason and reason[:REASON_CHARACTERS]
+        self.publish(
+            FeedStatus(feed=self.name, instrument=topic.instrument, status=health, ts_recv=now, reason=said, since=now)
+        )
 
     # ── refusals ──
     @property
@@ -229,10 +298,3 @@ class Standing(SessionCounters):
     def _publish_refusal(self, topic: Topic, code: str, message: str) -> None:
         message = message[:REASON_CHARACTERS]
         self.publish(TopicRefused(feed=self.name, topic=topic, code=code, message=message, ts_recv=self.clock()))
-
-
-def _patience(error: BridgeError) -> int:
-    """How many failures in a row make a feed count as down: a refusal is meant, but a first 401 may be a passing one."""
-    if not isinstance(error, VendorRefused) or error.status is None or not 400 <= error.status < 500:
-        return DOWN_AFTER
-    return {401: 2, 403: 2, 408: DOWN_AFTER, 425: DOWN_AFTER, 429: DOWN_AFTER}.get(error.status, 1)

@@ -14,10 +14,13 @@ from bridge.dialects.contract import Answer, Asked, Lane, Question, Transport, T
 from bridge.model import AccountId, Code, FeedName, Topic
 from bridge.upstream.ask import Asker, AskTools
 from bridge.upstream.bell import Bell
-from bridge.upstream.carrier import Carrier, CarrierTools
+from bridge.upstream.carrier import Carrier
+from bridge.upstream.carrier_tools import CarrierTools
 from bridge.upstream.changes import first_of
 from bridge.upstream.contract import FeedStatistics, Interest
+from bridge.upstream.freshness import Freshness
 from bridge.upstream.link import LinkTools
+from bridge.upstream.lookout import Lookout
 from bridge.upstream.planner import (
     Add,
     Change,
@@ -50,6 +53,7 @@ class StreamTerms(msgspec.Struct, frozen=True, kw_only=True):
         interest: what clients want.
         random: draws from [0, 1).
         bridge: our own id, for a relay.
+        stale_seconds: how long a topic may be silent before it is looked at; 0 = for ever.
     """
 
     transport: Transport
@@ -60,6 +64,7 @@ class StreamTerms(msgspec.Struct, frozen=True, kw_only=True):
     interest: Interest
     random: Callable[[], float]
     bridge: str | None = None
+    stale_seconds: float = 0
 
 
 class StreamFeed:
@@ -82,6 +87,7 @@ class StreamFeed:
         self._links = count(1)
         self._bell = Bell()
         self._wanted: frozenset[Topic] = frozenset()
+        self._lookout = self._make_lookout()
         self._carrier_tools = self._make_tools()
         changeable = terms.profile.changeable
         self._limits = PlanLimits(
@@ -99,6 +105,8 @@ class StreamFeed:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._tools.keeper.run)
             nursery.start_soon(self._follow_credential)
+            if self._lookout is not None:
+                nursery.start_soon(self._lookout.run)
             while True:
                 self._apply(nursery)
                 await self._changed()
@@ -197,7 +205,28 @@ class StreamFeed:
             random=self._terms.random,
             notify=self._bell.ring,
             another_is_live=lambda: any(carrier.ready for carrier in self._carriers.values()),
+            unproven=self._unproven,
         )
+
+    def _make_lookout(self) -> Lookout | None:
+        if not self._terms.stale_seconds:
+            return None
+        freshness = self._standing.freshness = Freshness(self._terms.stale_seconds)
+        return Lookout(freshness, self._asker, self._standing, self._confirmed, self._refresh)
+
+    def _confirmed(self) -> frozenset[Topic]:
+        carriers = self._carriers.values()
+        return frozenset(topic for carrier in carriers for topic in carrier.topics & carrier.confirmed)
+
+    def _unproven(self, topics: frozenset[Topic], reason: str) -> None:
+        if self._lookout is not None:
+            self._lookout.unproven(topics, reason)
+
+    def _refresh(self, topic: Topic, broken: bool) -> None:  # noqa: FBT001 - a callback's second word
+        """Replace a topic's connection; where the vendor grants only one, only if it is known to be broken."""
+        for carrier in self._carriers.values():
+            if topic in carrier.topics and (broken or self._terms.max_connections != 1):
+                carrier.refresh()
 
     def _session(self, lane: Lane) -> Session:
         tools, terms = self._tools, self._terms

@@ -482,3 +482,59 @@ async def test_behind_a_line_up_are_its_feeds_and_behind_a_feed_is_itself(autoju
     lineups = Stage().lineups
     assert lineups.behind(BOTH) == (A, B)
     assert lineups.behind(A) == (A,)
+
+
+async def test_a_feed_that_is_stale_for_a_wanted_instrument_gives_way_and_is_gone_back_to(stage, autojump_clock):
+    stage.live(A)
+    subscription = stage.open()
+    stage.live(B)
+    stale = FeedStatus(
+        feed=A, instrument=InstrumentId("X"), status=FeedHealth.STALE, ts_recv=UnixNanos(1), reason="deaf"
+    )
+    stage.uncover(A, TRADE)
+    stage.lineups.publish(stale)
+    assert stage.lineups.serving(BOTH) == B
+    told(subscription)
+    assert stage.hub.feed_status(BOTH).reason == "in place of a, which is stale for X"
+    stage.lineups.publish(
+        FeedStatus(feed=A, instrument=InstrumentId("X"), status=FeedHealth.LIVE, ts_recv=UnixNanos(1))
+    )
+    stage.cover(A, TRADE)
+    await trio.sleep(SETTLE + 1)
+    assert stage.lineups.serving(BOTH) == A
+
+
+async def test_a_feed_that_is_stale_for_something_nobody_wants_goes_on_serving(stage, autojump_clock):
+    stage.live(A)
+    stage.open()
+    stage.live(B)
+    stage.lineups.publish(
+        FeedStatus(feed=A, instrument=InstrumentId("Y"), status=FeedHealth.STALE, ts_recv=UnixNanos(1))
+    )
+    assert stage.lineups.serving(BOTH) == A
+
+
+async def test_a_stale_instrument_is_told_in_the_line_ups_name_where_no_other_feed_can_serve(stage, autojump_clock):
+    stage.live(A)
+    subscription = stage.open()
+    stage.lose(B)
+    told(subscription)
+    stage.lineups.publish(
+        FeedStatus(feed=A, instrument=InstrumentId("X"), status=FeedHealth.STALE, ts_recv=UnixNanos(1), reason="deaf")
+    )
+    (said,) = [event for event in told(subscription, FeedStatus) if event.instrument is not None]
+    assert (said.feed, said.source, said.status) == (BOTH, A, FeedHealth.STALE)
+
+
+async def test_a_preferred_feed_on_a_transport_that_lacks_something_is_not_gone_back_to(stage, autojump_clock):
+    stage.live(A)
+    stage.open()
+    stage.lose(A)
+    stage.live(B)
+    stage.health(A, "live")
+    stage.cover(A, BOOK, QUOTE, BAR)
+    stage.lineups.publish(
+        TopicRefused(feed=A, topic=TRADE, code="upstream_unavailable", message="not over polling", ts_recv=UnixNanos(1))
+    )
+    await trio.sleep(SETTLE + 100)
+    assert stage.lineups.serving(BOTH) == B

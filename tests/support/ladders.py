@@ -41,7 +41,9 @@ class Party:
 class LadderHouse:
     """A ladder, its vendor's transports and the hub."""
 
-    def __init__(self, *wanted: Topic, keeper: Any = None, **kinds: frozenset[TopicKind]) -> None:
+    def __init__(
+        self, *wanted: Topic, keeper: Any = None, stale_seconds: float = 0, **kinds: frozenset[TopicKind]
+    ) -> None:
         carried = {Transport(name): kind for name, kind in kinds.items()} or {
             Transport.SSE: ALL,
             Transport.WEBSOCKET: ALL,
@@ -49,6 +51,7 @@ class LadderHouse:
         }
         self.vendors = {transport: FakeVendor(transport, poll_seconds={"quote": 5, "book": 3}) for transport in carried}
         self.party = Party(carried)
+        self._stale_seconds = stale_seconds
         self.hub = Hub(open_log("memory:"), now, HubSettings(linger_seconds=0))
         self.said: list[UpstreamEvent] = []
         self.keeper = keeper or NoTokens()
@@ -98,6 +101,7 @@ class LadderHouse:
             account=None,
             interest=rung.interest,
             random=lambda: 1.0,
+            stale_seconds=self._stale_seconds,
         )
         return StreamFeed(rung.standing, terms, tools)
 

@@ -1,0 +1,41 @@
+"""What every carrier of a feed works with."""
+
+from collections.abc import Callable
+
+import msgspec
+import trio
+
+from bridge.dialects.contract import Lane
+from bridge.model import Topic
+from bridge.upstream.link import LinkTools
+from bridge.upstream.session import Session
+from bridge.upstream.standing import Standing
+from bridge.upstream.tokens import TokenKeeper
+
+
+class CarrierTools(msgspec.Struct, frozen=True, kw_only=True):
+    """What every carrier of a feed uses.
+
+    Attributes:
+        link: what its links use.
+        session: makes a session for a lane.
+        next_name: names the next connection.
+        standing: the feed's.
+        keeper: the feed's credential.
+        handing_over: held during a hand-over.
+        random: draws from [0, 1).
+        notify: tells the feed to look at its plan again.
+        another_is_live: whether any carrier of the feed is ready.
+        unproven: told of what stands on a suspect connection that could not be replaced, and why.
+    """
+
+    link: LinkTools
+    session: Callable[[Lane], Session]
+    next_name: Callable[[], str]
+    standing: Standing
+    keeper: TokenKeeper
+    handing_over: trio.Lock
+    random: Callable[[], float]
+    notify: Callable[[], None]
+    another_is_live: Callable[[], bool]
+    unproven: Callable[[frozenset[Topic], str], None]
