@@ -16,13 +16,12 @@ from bridge.upstream.bell import Bell
 from bridge.upstream.bookmark import Bookmark
 from bridge.upstream.carrier_tools import CarrierTools
 from bridge.upstream.effects import Aside, Confirmed, Declined, Effect, Emit, Expiring, Skipped
+from bridge.upstream.entrance import Entrance
 from bridge.upstream.handover import has_spare_place, succession
 from bridge.upstream.link import Link
 from bridge.upstream.narrowing import Narrowing, is_of_topics
 from bridge.upstream.overlap import AFTERMATH_SECONDS, Overlap
 from bridge.upstream.voice import Voice
-
-BAD_CREDENTIAL = frozenset({401, 403})
 
 NARROWING_BASE_SECONDS = 0.25
 NARROWING_CAP_SECONDS = 5.0
@@ -49,11 +48,12 @@ class Carrier:
         self.topics = topics
         self.links: list[Link] = []
         self._tools = tools
+        self._entrance = Entrance(tools.keeper, tools.door)
         self._voice = Voice(tools.standing)
         self._bell = Bell()
         self._backoff = Backoff(BASE_SECONDS, CAP_SECONDS, tools.random)
         self._scope = trio.CancelScope()
-        self._stale = self._suspect = False
+        self._stale = self._suspect = self._renewed = False
         self._narrowing = Narrowing()
         self._between_choices = Backoff(NARROWING_BASE_SECONDS, NARROWING_CAP_SECONDS, tools.random)
         self._live: Link | None = None
@@ -103,7 +103,7 @@ class Carrier:
     async def _connect(self, nursery: trio.Nursery) -> bool:
         """Try once to have a confirmed link; when that fails, wait as long as the backoff says."""
         try:
-            credential = await self._tools.keeper.current()
+            credential = await self._entrance.enter()
         except BridgeError as error:
             await self._failed(error)
             return False
@@ -111,8 +111,11 @@ class Carrier:
         link = self._start(nursery, topics, credential, self._bookmark)
         self._voice.speaking = link
         self._stale = False
-        while not (link.ready or link.end is not None):
-            await self._bell.wait()
+        try:
+            while not (link.ready or link.end is not None):
+                await self._bell.wait()
+        finally:
+            self._entrance.left(link)
         if link.end is not None:
             another_choice = self._narrowing.refused(topics, self.topics, link.end)
             if self._live is None and self._tools.standing.connects:
@@ -156,12 +159,15 @@ class Carrier:
     async def _lost(self, link: Link, *, another_choice: bool = False) -> None:
         error = link.end or TransportLost(f"{link.name}: it ended")
         self._voice.fall_silent(str(error))
-        self._blame_credential(link, error)
+        self._entrance.blame(link, error)
         await self._failed(error, self._between_choices if another_choice else self._backoff)
 
     async def _failed(self, error: BridgeError, backoff: Backoff | None = None) -> None:
         self._tools.standing.failed(error, another_is_live=self._tools.another_is_live())
-        await trio.sleep((backoff or self._backoff).next(_stay_away(error)))
+        self._renewed = False
+        with trio.move_on_after((backoff or self._backoff).next(_stay_away(error))):
+            while not self._renewed:
+                await self._bell.wait()
 
     def _is_live(self, link: Link) -> None:
         if link is self._live:
@@ -171,10 +177,6 @@ class Carrier:
         self._between_choices.reset()
         self._tools.standing.connects += 1
         self._tools.standing.live()
-
-    def _blame_credential(self, link: Link, error: BridgeError) -> None:
-        if isinstance(error, VendorRefused) and error.status in BAD_CREDENTIAL:
-            self._tools.keeper.spoiled(link.credential)
 
     # ── two links ──
     async def _hand_over(self, nursery: trio.Nursery, old: Link) -> None:
@@ -206,15 +208,24 @@ class Carrier:
             old.close("the vendor grants no second connection, so this one makes room")
             self._voice.fall_silent("the vendor grants no second connection")
             return None
+        if not await self._entrance.enter_beside(old, self._bell):
+            return None
+        return await self._follow(nursery, old, credential)
+
+    async def _follow(self, nursery: trio.Nursery, old: Link, credential: Credential | None) -> BridgeError | None:
+        """Start a new link beside the old one and let it take over."""
         topics = self._narrowing.among(self.topics)
         was_stale, self._stale = self._stale, False  # from here on, what is said of a credential is said of the new one
         new = self._start(nursery, topics, credential, None)  # the overlap fills in, so nothing is to be replayed
         overlap = self._voice.expect(new, topics)
-        failure = await succession(old, new, overlap, self._bell)
+        try:
+            failure = await succession(old, new, overlap, self._bell)
+        finally:
+            self._entrance.left(new)
         if failure is not None:
             new.close(str(failure))
             self._voice.abandon(str(failure))
-            self._blame_credential(new, failure)
+            self._entrance.blame(new, failure)
             blamed = self._narrowing.addition_refused(topics - old.session.topics, failure)
             if blamed is not None and isinstance(failure, VendorRefused):
                 self._decline(Declined(blamed, Code.UNKNOWN_INSTRUMENT, failure.reason))

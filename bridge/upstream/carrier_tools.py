@@ -7,6 +7,7 @@ import trio
 
 from bridge.dialects.contract import Lane
 from bridge.model import Topic
+from bridge.upstream.door import Door
 from bridge.upstream.link import LinkTools
 from bridge.upstream.session import Session
 from bridge.upstream.standing import Standing
@@ -22,6 +23,7 @@ class CarrierTools(msgspec.Struct, frozen=True, kw_only=True):
         next_name: names the next connection.
         standing: the feed's.
         keeper: the feed's credential.
+        door: every connect goes through it.
         handing_over: held during a hand-over.
         random: draws from [0, 1).
         notify: tells the feed to look at its plan again.
@@ -34,6 +36,7 @@ class CarrierTools(msgspec.Struct, frozen=True, kw_only=True):
     next_name: Callable[[], str]
     standing: Standing
     keeper: TokenKeeper
+    door: Door
     handing_over: trio.Lock
     random: Callable[[], float]
     notify: Callable[[], None]

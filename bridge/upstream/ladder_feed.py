@@ -30,6 +30,9 @@ from bridge.upstream.trial import Stage, Trial
 FALL_SECONDS = 10.0
 """A transport that is not live for so long is fallen from although it does not count as down: connects may take 15 s each."""
 
+LOOK_SECONDS = 1.0
+"""Between two looks at what is due and cannot be done yet."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -72,6 +75,7 @@ class LadderFeed:
         self._junction = Junction(standing, rungs[0], self._bell.ring)
         self._trial: Trial | None = None
         self._unwell_since: float | None = None
+        self._patient_until = float("-inf")
         self._why: str | None = None
         self._wanted: frozenset[Topic] = frozenset()
         for rung in rungs:
@@ -101,7 +105,7 @@ class LadderFeed:
         return await self._on.feed.ask(question, deadline_seconds)
 
     def statistics(self) -> FeedStatistics:
-        """A snapshot of the counters, those of all transports together."""
+        """A snapshot of the counters of all transports together."""
         each = [rung.feed.statistics() for rung in self._rungs]
         own = self._standing.statistics(wanted=len(self._wanted), connections=(), credential=None)
         summed = ("events", "unknown", "malformed", "overlaps_removed", "connects", "losses", "retries", "refused")
@@ -131,8 +135,8 @@ class LadderFeed:
         self._say()
 
     def _begin_trial(self, now: float, *, well: bool) -> None:
-        """Try another rung if one may be tried. Where there is no credential to be had, no transport is at fault."""
-        if not self._wanted or not (well or self._tools.keeper.problem is None):
+        """Try another rung if one may be tried."""
+        if not self._wanted:
             return
         candidate = self._ladder.candidate(now, well=well, able=self._is_able)
         if candidate is None:
@@ -153,7 +157,7 @@ class LadderFeed:
             due_at = self._unwell_since + FALL_SECONDS
         else:
             due_at = self._ladder.due_at(well=self._unwell_since is None)
-        return max(due_at, trio.current_time() + COLLECT_SECONDS)
+        return max(due_at, trio.current_time() + (COLLECT_SECONDS if self._trial else LOOK_SECONDS))
 
     def _is_well(self, now: float) -> bool:
         """Whether the rung in use serves, or may still be expected to soon."""
@@ -162,8 +166,10 @@ class LadderFeed:
             return True
         if self._unwell_since is None:
             self._unwell_since = now
+        if self._tools.keeper.problem is not None:
+            self._patient_until = now + FALL_SECONDS  # no transport's fault; this one is given its time after that
         broken = self._on.standing.own_health in {FeedHealth.DOWN, FeedHealth.STALE}
-        return not broken and now < self._unwell_since + FALL_SECONDS
+        return now < self._patient_until or (not broken and now < self._unwell_since + FALL_SECONDS)
 
     def _is_able(self, number: int) -> bool:
         """Whether a rung could carry anything of what is wanted, or of what that can be made of."""

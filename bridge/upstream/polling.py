@@ -149,6 +149,7 @@ class PollingFeed:
         backoff = Backoff(BASE_SECONDS, CAP_SECONDS, self._random)
         with scope:
             while True:
+                await trio.sleep_until(self._standing.away_until)  # what was said to one poll holds for all
                 due_at = trio.current_time() + interval_seconds
                 error = await self._poll_once(key, question)
                 if scope.cancel_called:

@@ -18,6 +18,7 @@ from bridge.upstream.carrier import Carrier
 from bridge.upstream.carrier_tools import CarrierTools
 from bridge.upstream.changes import first_of
 from bridge.upstream.contract import FeedStatistics, Interest
+from bridge.upstream.door import Door
 from bridge.upstream.freshness import Freshness
 from bridge.upstream.link import LinkTools
 from bridge.upstream.lookout import Lookout
@@ -201,6 +202,7 @@ class StreamFeed:
             next_name=lambda: f"{self.name}/{next(self._links)}",
             standing=self._standing,
             keeper=self._tools.keeper,
+            door=Door(self._terms.random),
             handing_over=trio.Lock(),
             random=self._terms.random,
             notify=self._bell.ring,

@@ -104,6 +104,7 @@ class FakeConnection:
         await trio.lowlevel.checkpoint()
         sign, _, names = text.decode().partition(" ")
         self.said.append(text.decode())
+        self._vendor.told.append(trio.current_time())
         changed = set(names.split())
         self.topics = self.topics | changed if sign == "+" else self.topics - changed
         if sign == "+" and self._vendor.confirms:
@@ -126,6 +127,7 @@ class FakeVendor:
         connections: those that are open, oldest first.
         opened: how many there ever were; `most` how many at the same time.
         attempts: when a connection was asked for, whatever became of it.
+        told: when a message came in, on whichever connection.
         broken: nothing is accepted or answered.
         refusals: raised by the next connects, one each.
         unknown: names of topics for which a whole request is refused, as some vendors do.
@@ -149,6 +151,7 @@ class FakeVendor:
         self.requests: list[Credential | None] = []
         self.event_ids: list[str | None] = []
         self.attempts: list[float] = []
+        self.told: list[float] = []
         self.broken = False
         self.confirms = True
         self.unknown: set[str] = set()
