@@ -5,12 +5,14 @@ the old is closed: one that comes up and is as silent proves the silence; one th
 uncovered, said to be so, and its connection replaced; the first new word of it makes it live again (`Standing.heard`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import structlog
 import trio
 
-from bridge.errors import BridgeError
-from bridge.model import Topic
+from bridge.dialects.contract import Signal
+from bridge.errors import BridgeError, VendorRefused
+from bridge.model import Topic, UpstreamEvent
 from bridge.upstream.ask import Asker
 from bridge.upstream.freshness import Freshness, Sight, question_of
 from bridge.upstream.standing import Standing
@@ -23,6 +25,13 @@ GRACE_SECONDS = 3.0
 
 LOOK_SECONDS = 10.0
 """For an answer; who is slower has not answered."""
+
+TOO_MANY_REQUESTS = 429
+
+AWAY_SECONDS = 60.0
+"""Without a look after a 429 that does not say for how long."""
+
+_log = structlog.get_logger(__name__)
 
 
 class Lookout:
@@ -49,6 +58,7 @@ class Lookout:
         self._standing = standing
         self._confirmed = confirmed
         self._refresh = refresh
+        self._away_until = float("-inf")
 
     async def run(self) -> None:
         """Watch until cancelled; never raises for a vendor's fault."""
@@ -56,7 +66,8 @@ class Lookout:
             await trio.sleep(TICK_SECONDS)
             self._keep()
             for topic in self._freshness.suspects(trio.current_time()):
-                await self._look(topic)
+                if trio.current_time() >= self._away_until:
+                    await self._look(topic)
 
     def unproven(self, topics: frozenset[Topic], reason: str) -> None:
         """A connection was to be replaced and could not be: what has been silent on it is stale."""
@@ -69,12 +80,7 @@ class Lookout:
 
     async def _look(self, topic: Topic) -> None:
         heard_at = self._freshness.heard_at(topic)
-        said = None
-        with trio.move_on_after(LOOK_SECONDS):
-            try:
-                said = await self._asker.fetch(question_of(topic))
-            except BridgeError:
-                said = None  # as good as not asked: the connection is tried instead
+        said = await self._ask(topic)
         if heard_at is None or self._freshness.heard_at(topic) != heard_at:
             return
         sight = self._freshness.looked(topic, said, trio.current_time())
@@ -85,6 +91,20 @@ class Lookout:
             if self._freshness.heard_at(topic) == heard_at:
                 silence = trio.current_time() - heard_at
                 self._declare(topic, f"silent for {silence:.0f} s while the vendor has news of it over REST")
+
+    async def _ask(self, topic: Topic) -> Sequence[UpstreamEvent | Signal] | None:
+        """Return what the vendor says; None = as good as not asked: its connection is tried instead."""
+        try:
+            with trio.move_on_after(LOOK_SECONDS):
+                return await self._asker.fetch(question_of(topic))
+        except VendorRefused as error:
+            if error.retry_after_seconds is not None or error.status == TOO_MANY_REQUESTS:
+                self._away_until = trio.current_time() + (error.retry_after_seconds or AWAY_SECONDS)
+        except BridgeError:
+            pass
+        except Exception:  # noqa: BLE001 - contained to where it happened, logged with its traceback
+            _log.exception("a look broke by a mistake of ours", topic=str(topic))
+        return None
 
     def _declare(self, topic: Topic, reason: str) -> None:
         if self._freshness.declare(topic):

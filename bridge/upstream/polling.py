@@ -9,6 +9,7 @@ as somebody wants the account's orders. As nothing tells of new ones, an `order`
 
 from collections.abc import Callable, Sequence
 
+import msgspec
 import structlog
 import trio
 
@@ -111,7 +112,8 @@ class PollingFeed:
 
     def statistics(self) -> FeedStatistics:
         """A snapshot of the counters; polling keeps no connections."""
-        return self._standing.statistics(wanted=len(self._wanted), connections=(), credential=None)
+        now = self._standing.statistics(wanted=len(self._wanted), connections=(), credential=None)
+        return msgspec.structs.replace(now, transport=Transport.POLLING)
 
     def __repr__(self) -> str:
         return f"<Feed {self.name} {self._standing.health} {len(self._polls)} polls>"

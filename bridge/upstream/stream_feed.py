@@ -42,6 +42,9 @@ from bridge.upstream.standing import Standing
 COLLECT_SECONDS = 0.1
 """How long changes of interest are collected before the vendor is told."""
 
+TRY_AGAIN_SECONDS = 300.0
+"""Between two replacements of a connection that is silent, where the vendor cannot be asked whether that is right."""
+
 
 class StreamTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What a stream feed is made with.
@@ -88,6 +91,8 @@ class StreamFeed:
         self._links = count(1)
         self._bell = Bell()
         self._wanted: frozenset[Topic] = frozenset()
+        self._tried: dict[int, float] = {}
+        """When a slot that may be deaf may be tried again."""
         self._lookout = self._make_lookout()
         self._carrier_tools = self._make_tools()
         changeable = terms.profile.changeable
@@ -120,11 +125,12 @@ class StreamFeed:
     def statistics(self) -> FeedStatistics:
         """A snapshot of the counters."""
         links = [link for carrier in self._carriers.values() for link in carrier.links]
-        return self._standing.statistics(
+        now = self._standing.statistics(
             wanted=len(self._wanted),
             connections=tuple(link.statistics() for link in links),
             credential=next((link.credential for link in reversed(links) if link.credential is not None), None),
         )
+        return msgspec.structs.replace(now, transport=self._terms.transport)
 
     def __repr__(self) -> str:
         return f"<Feed {self.name} {self._standing.health} {self._standing.covered} topics>"
@@ -156,6 +162,7 @@ class StreamFeed:
                 self._open(nursery, lane, topics)
             case Close(number):
                 self._carriers.pop(number).close("unsubscribed")
+                self._tried.pop(number, None)
                 if self._carriers:
                     self._standing.review()
                 else:
@@ -225,10 +232,21 @@ class StreamFeed:
             self._lookout.unproven(topics, reason)
 
     def _refresh(self, topic: Topic, broken: bool) -> None:  # noqa: FBT001 - a callback's second word
-        """Replace a topic's connection; where the vendor grants only one, only if it is known to be broken."""
+        """Replace a topic's connection: one that is known to be broken, or one that nothing at all has come on."""
         for carrier in self._carriers.values():
-            if topic in carrier.topics and (broken or self._terms.max_connections != 1):
+            if topic in carrier.topics and (broken or self._is_deaf(carrier)):
                 carrier.refresh()
+
+    def _is_deaf(self, carrier: Carrier) -> bool:
+        """Whether it may be, on all its topics, and may be tried: seldom, and only where a second connection is granted."""
+        freshness, now = self._standing.freshness, trio.current_time()
+        if freshness is None or self._terms.max_connections == 1 or now < self._tried.get(carrier.number, now):
+            return False
+        heard = [at for topic in carrier.topics if (at := freshness.heard_at(topic)) is not None]
+        if max(heard, default=now) > now - self._terms.stale_seconds:
+            return False
+        self._tried[carrier.number] = now + TRY_AGAIN_SECONDS
+        return True
 
     def _session(self, lane: Lane) -> Session:
         tools, terms = self._tools, self._terms

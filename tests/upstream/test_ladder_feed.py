@@ -13,6 +13,7 @@ from bridge.model import (
     BookSnapshot,
     Code,
     FeedHealth,
+    FeedStatus,
     Gap,
     InstrumentId,
     QuotePatch,
@@ -283,6 +284,9 @@ async def test_without_a_credential_no_other_transport_is_tried(autojump_clock):
     async with running(house):
         await trio.sleep(600)
         assert house.moves == []
+        said = [event for event in house.said if isinstance(event, FeedStatus)]
+        assert [status.status for status in said].count(FeedHealth.DOWN) == 1
+        assert not any("trying" in (status.reason or "") for status in said)
         assert house.status().status is FeedHealth.DOWN
         assert "no tokens today" in house.status().reason
 

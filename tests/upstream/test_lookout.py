@@ -199,6 +199,35 @@ async def test_without_rest_a_new_connection_that_is_as_silent_proves_the_silenc
         assert 1 < vendor.opened <= 14
 
 
+async def test_without_rest_a_silent_topic_beside_a_busy_one_costs_no_connection(vendor, autojump_clock):
+    async with running(House(vendor, TRADE, OTHER)) as house:
+        house.fault = VendorRefused(404, "no such thing")
+        for number in range(900):
+            vendor.say(trade(number, Y))
+            await trio.sleep(1)
+        assert vendor.opened == 1
+        assert FeedHealth.STALE not in house.health() + house.health(X)
+
+
+@pytest.mark.parametrize(
+    "fault", [VendorRefused(429, "slow down", retry_after_seconds=600), VendorRefused(429, "slow down")]
+)
+async def test_a_vendor_that_is_asked_too_often_is_not_looked_at_for_a_while(fault, autojump_clock):
+    vendor = FakeVendor(Transport.WEBSOCKET)
+    async with running(House(vendor, QUOTE, TRADE, OTHER)) as house:
+        house.fault = fault
+        await trio.sleep(STALE_SECONDS + 40)
+        assert len(vendor.fetched) == 1
+
+
+async def test_a_mistake_of_ours_in_reading_an_answer_ends_nothing(vendor, autojump_clock):
+    async with running(House(vendor, QUOTE)) as house:
+        house.fault = ZeroDivisionError("ours")
+        await trio.sleep(300)
+        assert len(vendor.fetched) > 1
+        assert house.covered() == {QUOTE}
+
+
 async def test_without_rest_and_without_a_new_connection_it_is_stale(vendor, autojump_clock):
     async with running(House(vendor, TRADE)) as house:
         house.fault = TransportLost("REST is gone")
