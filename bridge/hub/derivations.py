@@ -147,9 +147,9 @@ class Derivations:
         return [derived.want.topic for derived in lost]
 
     def refused(self, feed: FeedName, topic: Topic, code: str) -> list[Topic]:
-        """Return what a refusal of a topic refuses too: what can be made of nothing else, or has to wait for room."""
+        """Return what a refusal of a topic refuses too: what can be made of nothing else, or has to wait."""
         found = self._on(feed, (topic,))
-        if code == Code.UPSTREAM_FULL.value:
+        if Code(code).is_passing:
             return [derived.want.topic for derived in found]
         for derived in found:
             derived.lacking.add(topic)

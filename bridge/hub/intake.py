@@ -104,13 +104,12 @@ class Intake:
             if covered:
                 self._vouch(derived, self._clock(), anew=not recalled)
 
-    def end(self, want: Want) -> None:
-        """Nobody wants this any more."""
+    def end(self, want: Want, reason: str = "nobody wants it any more") -> None:
+        """Nobody wants this any more, or it is to be made of something else."""
         topic = want.topic
         if topic.instrument is not None and topic.depth is not None:
             self.cuts.end(want.feed, topic.instrument, topic.depth)
         if self.derivations.end(want):
-            reason = "nobody wants it any more"
             self._uncovered(Uncovered(feed=want.feed, topics=(topic,), ts_recv=self._clock(), reason=reason))
 
     def counts(self) -> dict[str, int]:

@@ -150,6 +150,12 @@ class Topics:
             self._books.setdefault(Want(whole, want.feed), {})[want.topic] = record
         return record
 
+    def leave(self, subscription: Subscription, want: Want, now: UnixNanos) -> None:
+        """A subscription holds a want no more."""
+        record = self.find(want.feed, want.topic)
+        if record is not None and record.subscriptions.pop(subscription, None) is not None:
+            record.touched = now
+
     def family(self, feed: FeedName, topic: Topic) -> list[TopicRecord]:
         """Return the records that stand or fall with a topic: its own, and a full book's cuts."""
         if topic.kind is TopicKind.BOOK:
