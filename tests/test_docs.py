@@ -1,5 +1,6 @@
 """Docs and code say the same: event pages, topics, goodbyes, keys, commands, links."""
 
+import importlib
 import re
 import tomllib
 from decimal import Decimal
@@ -304,3 +305,18 @@ def test_the_import_table_in_the_docs_is_the_one_that_is_held():
             continue
         named = set(re.findall(r"[a-z]+(?:\.[a-z]+)?", words.partition(";")[0]))
         assert named == MAY_IMPORT[part], part
+
+
+def memory_page() -> str:
+    return (ROOT / "docs/explanation/memory.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`([a-z_/0-9]+\.[A-Z_]+)`", memory_page()))))
+def test_every_bound_that_the_memory_page_names_exists(name):
+    path, _, constant = name.partition(".")
+    assert getattr(importlib.import_module(f"bridge.{path.replace('/', '.')}"), constant) > 0
+
+
+@pytest.mark.parametrize("key", sorted(set(re.findall(r"`limits\.([a-z_]+)`", memory_page()))))
+def test_every_limit_that_the_memory_page_names_is_a_key(key):
+    assert key in LimitSettings.__struct_fields__

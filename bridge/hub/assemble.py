@@ -35,6 +35,9 @@ OLDER_IN_A_ROW = 20
 """Quotes older than the one held that are dropped one after another: messages that overtook each other are fewer, and a vendor
 whose clock was ahead once, or was set back, must not leave a quote standing for as long as that."""
 
+EXTRA_FIELDS = 512
+"""A vendor's other fields that a quote holds; TradingView has some hundred. More names than that are made up."""
+
 Place = tuple[FeedName, InstrumentId]
 """What state is held by."""
 
@@ -254,7 +257,7 @@ def _merged_extra(
     for name, said in patch.extra.items():
         if said is None:
             merged.pop(name, None)
-        else:
+        elif name in merged or len(merged) < EXTRA_FIELDS:
             merged[name] = said
     names = before.keys() | merged.keys()
     changed = frozenset(

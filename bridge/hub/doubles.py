@@ -13,6 +13,9 @@ SKEW_SECONDS = 2
 DOUBTFUL_SECONDS = 10.0
 """How long after a switch trades are in doubt where times do not tell; a first burst of old trades comes within a second."""
 
+MOST_INSTRUMENTS = 10_000
+"""Instruments of which the newest trade's time is remembered; those that traded first give way."""
+
 
 class Doubles:
     """The doubt about one line-up's trades.
@@ -36,6 +39,8 @@ class Doubles:
     def doubtful(self, trade: Trade) -> bool:
         """Note a trade that is told now; return whether the feed before may have told it."""
         newest = self._newest.get(trade.instrument)
+        if len(self._newest) > MOST_INSTRUMENTS:
+            del self._newest[next(iter(self._newest))]
         if trade.ts_event is not None and (newest is None or trade.ts_event > newest):
             self._newest[trade.instrument] = trade.ts_event
         else:

@@ -70,9 +70,10 @@ class Hub:
         self._steady = steady = steady or clock
         self._topics = Topics(settings)
         self._interests = InterestLedger(settings.linger_seconds, sources)
-        self._refusals = Refusals(settings.refusal_seconds, sources)
+        self._refusals = Refusals(settings.refusal_seconds)
         self._intake = Intake(log, self._topics, clock, steady, sources)
         self._way_in = Containment(self._intake, self._topics)
+        self._sources = sources
         self._subscriptions: set[Subscription] = set()
         self._applier = Applier(log, self._topics, self._refusals, steady)
         self._due = trio.Event()
@@ -200,7 +201,7 @@ class Hub:
 
     def refused(self, want: Want) -> TopicRefused | None:
         """A vendor's remembered no to this want, or to all that it is derived from; None = not refused lately."""
-        return self._refusals.of(want, self._steady())
+        return self._refusals.of(want, self._sources, self._steady())
 
     def followed(self) -> frozenset[InstrumentId]:
         """The instruments of which somebody wants something, or did so within the linger or a lease."""
@@ -213,7 +214,6 @@ class Hub:
 
     def statistics(self) -> HubStatistics:
         """A snapshot of the counters."""
-        records = self._topics.all()
         return HubStatistics(
             epoch=self.epoch,
             head=self._log.head,
@@ -222,10 +222,7 @@ class Hub:
             pending_bytes=sum(subscription.pending_bytes for subscription in self._subscriptions),
             overflowed=sum(subscription.overflowed for subscription in self._subscriptions),
             interests=len(self._interests),
-            topics=len(records),
-            covered=sum(record.coverage.since is not None for record in records),
-            history_events=sum(len(record.history) for record in records),
-            history_bytes=sum(record.history.size_bytes for record in records),
+            **self._topics.counts(),
             **self._intake.counts(),
             refusals=len(self._refusals),
             mistakes=self._way_in.mistakes.count,
@@ -243,9 +240,10 @@ class Hub:
 
     def dismiss(self, subscription: Subscription, wants: Sequence[Want]) -> None:
         """Take a subscription out of the index for these wants; its interest lingers from now."""
+        now = trio.current_time()
         for want in wants:
             self._leave(subscription, want)
-            self._interests.release(want, trio.current_time())
+            self._interests.release(want, now)
         still = {want.feed for want in subscription.wants}
         for feed in {want.feed for want in wants} - still:
             self._leave(subscription, _status(feed))
@@ -262,7 +260,8 @@ class Hub:
     def _records(self, wants: Sequence[Want]) -> list[TopicRecord]:
         """The wants' records, and before them the health of the feeds behind them."""
         health = [_status(feed) for feed in dict.fromkeys(want.feed for want in wants)]
-        return [self._topics.make(want, self._log.head, self._steady()) for want in dict.fromkeys([*health, *wants])]
+        head, now = self._log.head, self._steady()
+        return [self._topics.make(want, head, now) for want in dict.fromkeys([*health, *wants])]
 
     def _hold(self, wants: Sequence[Want]) -> None:
         for want in wants:

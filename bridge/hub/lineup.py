@@ -99,6 +99,15 @@ class Lineup:
         place = self.feeds.index(feed)
         return frozenset(topic for topic in self._interest.topics if place <= self.feeds.index(self._server(topic)))
 
+    def wants(self, topic: Topic) -> bool:
+        """Whether anyone wants a topic of it."""
+        return topic in self._interest.topics
+
+    def forget(self, topic: Topic) -> None:
+        """A topic is no longer its own: nobody wants it, and no feed receives it."""
+        for refused in self._refused.values():
+            refused.pop(topic, None)
+
     def receives(self, feed: FeedName, topic: Topic) -> bool:
         """Whether one of the feeds receives a topic completely."""
         return feed in self.feeds and topic in self._reception.covered(feed)

@@ -37,6 +37,9 @@ from bridge.model import (
     topic_of,
 )
 
+SWEEP_SECONDS = 60.0
+"""How often topics that are idle are looked for."""
+
 
 class Lineups:
     """See the module.
@@ -57,6 +60,8 @@ class Lineups:
             hub.interest(feed).listen(self._changed)
         self._lineups: dict[tuple[FeedName, ...], Lineup] = {}
         self._topics: dict[Topic, Lineup] = {}
+        self._idle: set[Topic] = set()
+        self._sweep_at = 0.0
         self._look = trio.Event()
         self._tools = LineupTools(
             publish=hub.publish,
@@ -123,9 +128,21 @@ class Lineups:
                 lineup.decide()
             for share in self._shares.values():
                 share.settle(self._topics)
+            self._sweep(trio.current_time())
             due_at = min((lineup.due_at() for lineup in self._lineups.values()), default=float("inf"))
-            with trio.move_on_at(due_at):
+            with trio.move_on_at(min(due_at, self._sweep_at)):
                 await self._look.wait()
+
+    def _sweep(self, now: float) -> None:
+        """Forget topics that were idle at two sweeps in a row: what is resolved now may be wanted in a moment."""
+        if now < self._sweep_at:
+            return
+        self._sweep_at = now + SWEEP_SECONDS
+        received = set().union(*self._covered.values())
+        idle = {topic for topic, lineup in self._topics.items() if topic not in received and not lineup.wants(topic)}
+        for topic in idle & self._idle:
+            self._topics.pop(topic).forget(topic)
+        self._idle = idle
 
     # ── from the feeds ──
     def publish(self, event: UpstreamEvent) -> None:

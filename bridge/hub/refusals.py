@@ -2,7 +2,7 @@
 
 import msgspec
 
-from bridge.hub.interest import Sources, as_asked
+from bridge.hub.interest import Sources
 from bridge.model import SECONDS, Code, TopicKind, TopicRefused, UnixNanos, Want
 
 
@@ -11,11 +11,9 @@ class Refusals:
 
     Args:
         seconds: how long each is remembered.
-        sources: what a want is derived from.
     """
 
-    def __init__(self, seconds: float, sources: Sources = as_asked) -> None:
-        self._sources = sources
+    def __init__(self, seconds: float) -> None:
         self._nanos = round(seconds * SECONDS)
         self._refused: dict[Want, tuple[TopicRefused, int]] = {}
 
@@ -36,11 +34,11 @@ class Refusals:
         found = self._refused.get(Want(want.upstream, want.feed))
         return found[0] if found is not None and now < found[1] else None
 
-    def of(self, want: Want, now: UnixNanos) -> TopicRefused | None:
+    def of(self, want: Want, sources: Sources, now: UnixNanos) -> TopicRefused | None:
         """Return what was said of a want, or of all that it is derived from, as if of itself."""
         found = self.find(want, now)
         if found is None and want.topic.kind is not TopicKind.STATUS:
-            each = [self.find(Want(topic, want.feed), now) for topic in self._sources(want)]
+            each = [self.find(Want(topic, want.feed), now) for topic in sources(want)]
             if each and each[0] is not None and all(each):
                 found = msgspec.structs.replace(each[0], topic=want.topic)
         return found

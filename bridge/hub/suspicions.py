@@ -1,14 +1,20 @@
 """Which books cannot be right as they stand: what a feed is told of its own, so that it can look and have them said anew.
 
-Two things give a book away that nobody numbered: its best bid reaches its best ask, or changes come of a book that never
-came whole. Here they are only noted, from the first event that showed it to the one that showed otherwise; how long to bear
-with it, and what to do, is the feed's to decide. Bounded by the books that are held and the topics that are covered.
+Three things give a book away that nobody numbered: its best bid reaches its best ask, changes come of a book that never
+came whole, or it has more levels than any market. Here they are only noted, from the first event that showed it to the one
+that showed otherwise; how long to bear with it, and what to do, is the feed's to decide. Bounded by the books that are held.
 """
 
 from collections.abc import Callable
 
 from bridge.book import Book
 from bridge.model import BookDelta, BookReplacement, BookSnapshot, FeedName, InstrumentId, Topic, TopicKind, topic_of
+
+MOST_LEVELS = 50_000
+"""Levels of both sides of a believable book: the deepest that a vendor offers has 5,000 a side."""
+
+MOST_GIVEN_UP = 10_000
+"""Books given up of which it is remembered since when they were wrong."""
 
 Place = tuple[FeedName, InstrumentId]
 """Where a book stands in the log."""
@@ -35,7 +41,7 @@ class FeedSuspicions:
         self._listeners.append(listener)
 
     def cross(self, topic: Topic, sentence: str) -> None:
-        """A book is crossed."""
+        """A book is crossed, or else wrong in itself."""
         self.crossed[topic] = sentence
         self._turn()
 
@@ -82,9 +88,10 @@ class Suspicions:
             head: the log's before the event.
         """
         place = (event.feed, event.instrument)
-        if book is not None and place in self._suspected and (not book.crossed or self._is_baseless(place)):
+        wrong = book is None or book.crossed or len(book.bids) + len(book.asks) > MOST_LEVELS
+        if place in self._suspected and (not wrong or (book is not None and self._is_baseless(place))):
             self.clear(*place)
-        if (book is None or book.crossed) and place not in self._suspected:
+        if wrong and place not in self._suspected:
             self._suspect(place, event, book, head)
 
     def clear(self, feed: FeedName, instrument: InstrumentId) -> None:
@@ -98,6 +105,8 @@ class Suspicions:
         place = (feed, instrument)
         if place in self._suspected and not self._is_baseless(place):
             self._wrong_after[place] = self._suspected[place][1]
+            if len(self._wrong_after) > MOST_GIVEN_UP:
+                del self._wrong_after[next(iter(self._wrong_after))]
         self.clear(feed, instrument)
 
     def wrong_after(self, feed: FeedName, instrument: InstrumentId, lost: int) -> int:
@@ -121,5 +130,7 @@ class Suspicions:
             self.feed(name).miss(topic)
             return
         bid, ask = book.best_bid, book.best_ask
-        if bid is not None and ask is not None:
+        if bid is not None and ask is not None and book.crossed:
             self.feed(name).cross(topic, f"its best bid {bid.price} is not below its best ask {ask.price}")
+        else:
+            self.feed(name).cross(topic, f"it has {len(book.bids) + len(book.asks)} levels")

@@ -117,6 +117,16 @@ class Topics:
         for record in self.all():
             record.history.adopt(settings)
 
+    def counts(self) -> dict[str, int]:
+        """Return what `HubStatistics` tells of the records and of what they keep."""
+        records = self.all()
+        return {
+            "topics": len(records),
+            "covered": sum(record.coverage.since is not None for record in records),
+            "history_events": sum(len(record.history) for record in records),
+            "history_bytes": sum(record.history.size_bytes for record in records),
+        }
+
     def all(self) -> list[TopicRecord]:
         """Every record."""
         return [record for topics in self._feeds.values() for record in topics.values()]

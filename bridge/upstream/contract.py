@@ -37,7 +37,7 @@ class Suspicions(Protocol):
 
     @property
     def crossed(self) -> Mapping[Topic, str]:
-        """Books whose best bid reaches their best ask; each with a sentence that tells the two."""
+        """Books whose best bid reaches their best ask, or which are too large; each with a sentence that tells it."""
         ...
 
     @property

@@ -35,6 +35,9 @@ REMIND_SECONDS = 5.0
 """How often what is not confirmed is looked at, and at times asked for again (see `reminders.ASK_AGAIN_AT`). Connections
 are opened at jittered moments, so their reminders are spread as well."""
 
+OUTBOX = 1_000
+"""Messages to the vendor that may wait for its pace or its socket; more means that it will never catch up, so begin anew."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -253,8 +256,7 @@ class Link:
                 case Emit():  # first, for nearly every effect is one
                     self._hear(self, effect)
                 case Say():
-                    self._outbox.append(effect)
-                    self._bell.ring()
+                    self._say(effect)
                 case GiveUp(reason):
                     self._finish(TransportLost(f"{self.name}: {reason}"))
                 case Complaint(code, message):
@@ -263,3 +265,9 @@ class Link:
                     _log.info("a vendor says what we do not know", connection=self.name, kind=kind)
                 case _:
                     self._hear(self, effect)
+
+    def _say(self, say: Say) -> None:
+        self._outbox.append(say)
+        self._bell.ring()
+        if len(self._outbox) > OUTBOX:
+            self._finish(TransportLost(f"{self.name}: {OUTBOX} messages of ours wait to be sent"))

@@ -14,6 +14,7 @@ one patch for each quote, folded from everything the new connection said, and it
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
@@ -44,6 +45,9 @@ AFTERMATH_SECONDS = 2.0
 HELD_EVENTS = 10_000
 """Events of the new connection that are held; then the switch is made at once. Books are folded and do not count."""
 
+NOTED_EVENTS = 100_000
+"""Trades' ids, and orders, of the old connection that are noted; then the oldest give way. The new one is never so far behind."""
+
 State = tuple[InstrumentId, str | None]
 """A quote, or the open bar of an interval."""
 
@@ -62,8 +66,8 @@ class Overlap:
         self.topics = frozenset(topics)
         self.removed = 0
         self._tally = Tally()
-        self._ids: set[tuple[str, str]] = set()
-        self._orders: set[bytes] = set()
+        self._ids: dict[tuple[str, str], None] = {}
+        self._orders: dict[bytes, None] = {}
         self._held: list[tuple[UpstreamEvent, float]] = []
         self._old_states: dict[State, float] = {}
         self._quotes: dict[str, QuoteFold] = {}
@@ -80,9 +84,9 @@ class Overlap:
         """Note what the old connection delivered (and its owner published)."""
         match event:
             case Trade(trade_id=str(trade_id)):
-                self._ids.add((event.instrument, trade_id))
+                _remember(self._ids, (event.instrument, trade_id))
             case OrderUpdate():
-                self._orders.add(_content(event))
+                _remember(self._orders, _content(event))
             case Trade() | Bar() | QuotePatch():
                 self._tally.note(_content(event), now)
                 state = _state_of(event)
@@ -170,6 +174,12 @@ class Overlap:
             self._bars.pop((event.instrument, event.interval), None)
             if state is not None:
                 self._bars[state] = event
+
+
+def _remember(noted: dict[Any, None], key: object) -> None:
+    noted[key] = None
+    if len(noted) > NOTED_EVENTS:
+        del noted[next(iter(noted))]
 
 
 def _state_of(event: UpstreamEvent) -> State | None:

@@ -33,6 +33,7 @@ from bridge.model import (
     Trade,
     Uncovered,
 )
+from bridge.upstream import link as link_module
 from tests.support.connections import FEED, FakeInterest, FakeVendor, now, stream_feed
 
 A, B, C = (Topic(TopicKind.TRADE, InstrumentId(name)) for name in "ABC")
@@ -680,3 +681,15 @@ async def test_what_came_after_the_end_and_was_not_heard_does_not_move_the_bookm
         await trio.sleep(10)
         assert house.trades() == []
         assert vendor.event_ids == [None, "17"]
+
+
+async def test_messages_of_ours_that_pile_up_end_the_connection_rather_than_grow(autojump_clock, monkeypatch):
+    monkeypatch.setattr(link_module, "OUTBOX", 20)
+    vendor = FakeVendor(Transport.WEBSOCKET, messages_per_second=0.1)
+    async with running(House(vendor, A)) as house:
+        await trio.sleep(1)
+        for number in range(100):
+            house.interest.set(*([A, B] if number % 2 else [A]))
+            await trio.sleep(0.5)
+        assert any("20 messages of ours wait" in (event.reason or "") for event in house.of(FeedStatus))
+        assert house.feed.statistics().losses >= 1

@@ -76,6 +76,10 @@ MAX_VIA = 64
 _SEVERITY = (FeedHealth.LIVE, FeedHealth.CONNECTING, FeedHealth.STALE, FeedHealth.DOWN)
 
 
+MOST_KNOWN, MOST_FEEDS = 1_000, 256
+"""Instruments remembered before those not asked for any more are forgotten, and feeds of the other bridge by their health."""
+
+
 class _Kind(msgspec.Struct, frozen=True):
     type: str
 
@@ -139,6 +143,11 @@ class CanonicalDecoder:
         if instrument is None or not self._wanted(message, instrument):
             return ()
         event = message.event(common(message, instrument, self._asked.feed, frame.ts_recv))
+        if len(self._sources) > MOST_KNOWN:
+            gone = self._sources.keys() - {topic.instrument for topic in self._asked.topics}
+            for known in (self._sources, self._chains):
+                for other in gone:
+                    known.pop(other, None)
         missed = self._missed(message, instrument)
         before = self._sources.get(instrument, message.feed)
         self._sources[instrument] = message.feed
@@ -239,6 +248,8 @@ class CanonicalDecoder:
         if message.instrument is not None:
             return self._health_of_part(message, feed, status)
         self._feeds[feed] = (status, message.reason)
+        if len(self._feeds) > MOST_FEEDS:
+            del self._feeds[next(iter(self._feeds))]
         known = [
             topic for topic in self._asked.topics if topic.instrument and self._sources.get(topic.instrument) == feed
         ]

@@ -45,6 +45,9 @@ ASSET_QUESTIONS = {QuestionKind.QUOTE: TopicKind.QUOTE, QuestionKind.BOOK: Topic
 FATAL_CODES = frozenset({"401", "403", "UNAUTHORIZED", "CONNECTION_LIMIT_EXCEEDED"})
 """Errors after which nothing more comes on the connection (assumed, VENDORS §2.7)."""
 
+KNOWN_TOPICS = 1_000
+"""Symbols remembered with their topics, a kind; a connection carries 50 at a time."""
+
 LONGEST_WORDS = 200
 """Characters kept of a vendor's own error text: it goes into logs."""
 
@@ -170,6 +173,8 @@ class LiquidityDecoder:
         if topic is None:
             topic = Topic(kind, self._asked.instrument(symbol))
             if topic in self._asked:
+                if len(self._topics[kind]) >= KNOWN_TOPICS:
+                    self._topics[kind].clear()  # most are asked for no longer
                 self._topics[kind][symbol] = topic
         if topic.instrument is None or topic not in self._asked:
             return None
