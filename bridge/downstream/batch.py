@@ -88,7 +88,7 @@ class Batcher:
             if isinstance(publication.event, TopicRefused):
                 refused = publication.event
                 break
-            if hole := self._codec.hides(publication.event):
+            if hole := self._codec.hides(publication):
                 break
             data = self._codec.encode(publication, self._hub)
             if data:

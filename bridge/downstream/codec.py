@@ -12,6 +12,7 @@ are first needed, with the delta's own cursor.
 """
 
 import itertools
+from collections import deque
 from collections.abc import Sequence
 
 import msgspec
@@ -45,6 +46,9 @@ _KEYS = itertools.count()
 UNENCODED_COST_BYTES = 128
 """What a pending publication counts while its bytes do not exist: about what the reference and its place cost us."""
 
+
+MOST_UNTOLD = 1_000
+"""Offsets of events that could not be told are remembered; whoever should have been told is sent away at the first."""
 
 EVERY_ONE_MATTERS = frozenset({TopicKind.TRADE, TopicKind.BAR, TopicKind.ORDER})
 """Kinds of topics of which no event may be left out in silence; after a hole, a book begins anew by itself."""
@@ -111,6 +115,7 @@ class Codec:
         self._encoded = 0
         self._unspeakable = 0
         self._mistakes = Mistakes()
+        self._untold: deque[int] = deque(maxlen=MOST_UNTOLD)
 
     def __repr__(self) -> str:
         return f"<Codec {self._name} {self.transport} {self._encoded} encoded>"
@@ -122,11 +127,16 @@ class Codec:
             known = publication.encoded[self.key] = self._make(publication, hub)
         return known
 
-    def hides(self, event: LogEvent) -> bool:
-        """Whether an event is a hole that would pass here in silence, among events of which every one matters."""
-        if self.declares_gaps or not isinstance(event, Gap) or event.repaired:
-            return False
-        return any(topic.kind in EVERY_ONE_MATTERS for topic in event.topics)
+    def hides(self, publication: Publication) -> bool:
+        """Whether it leaves a hole that would pass here in silence, among events of which every one matters.
+
+        Args:
+            publication: a declared hole, or what was encoded before and could neither be told nor declared missing.
+        """
+        event = publication.event
+        if isinstance(event, Gap) and not self.declares_gaps:
+            return not event.repaired and any(topic.kind in EVERY_ONE_MATTERS for topic in event.topics)
+        return publication.offset in self._untold
 
     def encode_all(self, publications: Sequence[Publication], hub: Hub) -> list[bytes]:
         """Return the framed bytes of each."""
@@ -182,7 +192,7 @@ class Codec:
                 _log.exception(
                     "an event was not told by a mistake of ours", dialect=self._name, kind=type(event).__name__
                 )
-            return self._declared_missing(event, hub.cursor(publication.offset - 1), at)
+            return self._declared_missing(event, publication.offset, hub)
 
     def _spell(self, event: LogEvent, at: str, *, whole: bool) -> bytes:
         try:
@@ -193,19 +203,22 @@ class Codec:
         self._encoded += 1
         return framed(self.transport, messages)
 
-    def _declared_missing(self, event: LogEvent, before: str, at: str) -> bytes:
-        """Say instead of an event that it is missing; b"" of what is about no topic, or in a dialect without a word for it."""
+    def _declared_missing(self, event: LogEvent, offset: int, hub: Hub) -> bytes:
+        """Say instead of an event that it is missing; b"" where that cannot be said, or what is about no topic."""
         if not isinstance(event, MarketEvent):
             return b""
-        topics = (topic_of(event),)
+        topic, before, at = topic_of(event), hub.cursor(offset - 1), hub.cursor(offset)
         gap = Gap(
-            topics=topics, from_=before, to=at, cause=Cause.BRIDGE, ts_recv=event.ts_recv, missed=1, feed=event.feed
+            topics=(topic,), from_=before, to=at, cause=Cause.BRIDGE, ts_recv=event.ts_recv, missed=1, feed=event.feed
         )
         try:
-            return self._spell(gap, at, whole=False)
+            said = self._spell(gap, at, whole=False)
         except Exception as error:  # noqa: BLE001 - as above
             self._mistakes.note(error)
-            return b""
+            said = b""
+        if not said and topic.kind in EVERY_ONE_MATTERS:
+            self._untold.append(offset)
+        return said
 
 
 class Codecs:

@@ -9,7 +9,7 @@ from typing import Protocol
 from bridge.downstream.codec import Codec
 from bridge.hub.contract import Publication
 from bridge.hub.hub import Hub
-from bridge.model import Covered, FeedStatus, Gap, LogEvent, Topic, TopicRefused, Uncovered, topic_of
+from bridge.model import Covered, FeedStatus, Gap, Topic, TopicRefused, Uncovered, topic_of
 
 OF_NO_TOPIC = (Covered, FeedStatus, Gap, TopicRefused, Uncovered)
 """What is told in the ordinary words, whatever it is about."""
@@ -26,8 +26,8 @@ class Words(Protocol):
         """Return those of each."""
         ...
 
-    def hides(self, event: LogEvent) -> bool:
-        """Whether an event is a hole that would pass here in silence."""
+    def hides(self, publication: Publication) -> bool:
+        """Whether it leaves a hole that would pass here in silence."""
         ...
 
 
@@ -45,16 +45,17 @@ class Mixed:
 
     def encode(self, publication: Publication, hub: Hub) -> bytes:
         """Return the publication's bytes in every wording of its topic."""
-        event = publication.event
-        codecs = None if isinstance(event, OF_NO_TOPIC) else self._told.get(topic_of(event))
-        if codecs is None:
-            return self._ordinary.encode(publication, hub)
-        return b"".join([codec.encode(publication, hub) for codec in codecs])
+        return b"".join([codec.encode(publication, hub) for codec in self._codecs_of(publication)])
 
-    def hides(self, event: LogEvent) -> bool:
-        """Whether an event is a hole that would pass here in silence."""
-        return self._ordinary.hides(event)
+    def hides(self, publication: Publication) -> bool:
+        """Whether it leaves a hole that would pass here in silence."""
+        return any(codec.hides(publication) for codec in self._codecs_of(publication))
 
     def encode_all(self, publications: Sequence[Publication], hub: Hub) -> list[bytes]:
         """Return those of each."""
         return [self.encode(publication, hub) for publication in publications]
+
+    def _codecs_of(self, publication: Publication) -> Sequence[Codec]:
+        event = publication.event
+        told = None if isinstance(event, OF_NO_TOPIC) else self._told.get(topic_of(event))
+        return (self._ordinary,) if told is None else told

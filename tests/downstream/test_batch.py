@@ -22,8 +22,8 @@ class Bytes:
             known = publication.encoded[self.key] = self.made.get(publication.offset, b"<%d>" % publication.offset)
         return known
 
-    def hides(self, event) -> bool:
-        return event == "a hole"
+    def hides(self, publication) -> bool:
+        return publication.event == "a hole"
 
     def encode_all(self, publications, hub):
         return [self.encode(publication, hub) for publication in publications]

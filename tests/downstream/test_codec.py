@@ -9,7 +9,7 @@ from bridge.downstream.codec import UNENCODED_COST_BYTES, Codec, Codecs, framed,
 from bridge.errors import Unspeakable
 from bridge.hub.contract import Publication
 from bridge.hub.hub import Bound
-from bridge.model import BookDelta, BookLevel, BookSnapshot, InstrumentId, Topic, TopicRefused, Trade, Want, exact
+from bridge.model import BookDelta, BookLevel, BookSnapshot, Gap, InstrumentId, Topic, TopicRefused, Trade, Want, exact
 from bridge.wire.websocket import texts_of
 from tests.support.asgi import FEED, START, Bench
 
@@ -112,8 +112,27 @@ async def test_an_event_that_breaks_the_encoder_is_declared_missing_and_ends_not
         def encode(self, event, cursor, *, whole):
             raise KeyError("anything")
 
+    assert not one.hides(Publication(6, publication.event)), "its gap was told"
     monkeypatch.setattr(one, "_encoder", Hopeless())
     assert one.encode(Publication(7, publication.event), bench.hub) == b""
+    assert one.hides(Publication(7, publication.event)), "who should have been told is sent away"
+
+
+async def test_where_there_is_no_word_for_a_hole_a_trade_that_cannot_be_told_is_one(autojump_clock, monkeypatch):
+    bench = Bench()
+    publication = published(bench)
+    one = codec(Transport.SSE, "liquidity")
+
+    class Clumsy:
+        def encode(self, event, cursor, *, whole):
+            raise Unspeakable("no word") if isinstance(event, Gap) else KeyError("price")
+
+    monkeypatch.setattr(one, "_encoder", Clumsy())
+    lost, other = Publication(5, publication.event), Publication(6, publication.event)
+    assert not one.hides(lost)
+    assert one.encode(lost, bench.hub) == b""
+    assert one.hides(lost)
+    assert not one.hides(other)
 
 
 async def test_a_refused_topic_has_no_bytes_but_a_cost(autojump_clock):
