@@ -147,6 +147,7 @@ class FaultProxy:
         self.always: AtTheDoor | None = None
         self._target_port = target_port
         self._wires: set[Wire] = set()
+        self._kept_out: set[trio.CancelScope] = set()
         self._black_hole = False
 
     def __repr__(self) -> str:
@@ -189,6 +190,9 @@ class FaultProxy:
     def strike(self, fault: AtOnce | Treated | None, way: Way = Way.DOWN) -> int:
         """Let a fault happen to every open connection (None = the one that lasts is over); return how many there were."""
         wires = list(self._wires)
+        if isinstance(fault, Cut):
+            for scope in self._kept_out:
+                scope.cancel()
         for wire in wires:
             wire.strike(fault, way)
         return len(wires)
@@ -197,7 +201,7 @@ class FaultProxy:
         """Let one connection through, or do to it what waits at the door."""
         fault = self.door.popleft() if self.door else self.always
         if fault is not None and not isinstance(fault, Loris):
-            await keep_out(client, fault)
+            await self._keep_out(client, fault)
             return
         try:
             target = await trio.open_tcp_stream("127.0.0.1", self._target_port)
@@ -214,6 +218,14 @@ class FaultProxy:
             await wire.carry()
         finally:
             self._wires.discard(wire)
+
+    async def _keep_out(self, client: trio.SocketStream, fault: AtTheDoor) -> None:
+        with trio.CancelScope() as scope:
+            self._kept_out.add(scope)
+            try:
+                await keep_out(client, fault)
+            finally:
+                self._kept_out.discard(scope)
 
 
 async def keep_out(client: trio.SocketStream, fault: AtTheDoor) -> None:
