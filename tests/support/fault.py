@@ -83,9 +83,9 @@ class Reorder:
 
 @dataclass(frozen=True)
 class Garbage:
-    """Bytes that nobody sent come before the next chunk."""
+    """Bytes that nobody sent come before the next chunk: nonsense to HTTP/1.1, WebSocket, HTTP/2 and TLS alike."""
 
-    raw: bytes = b"\x00\xff garbage \r\n\r\n"
+    raw: bytes = b"\x00\x00\x04\x00\x00\x00\x00\x00\x00bad!"
 
 
 # ── at the door ──
@@ -114,16 +114,16 @@ class Blurt:
 
 
 @dataclass(frozen=True)
-class Loris:
-    """A new connection is let through, and its first bytes trickle."""
+class LetIn:
+    """A new connection is let through, and its first bytes are treated; a `Trickle` makes it a slow loris."""
 
-    trickle: Trickle
-    way: Way
+    treated: Mute | Late | Trickle | Truncate | Duplicate | Reorder | Garbage
+    way: Way = Way.DOWN
 
 
 AtOnce = Cut | HalfClose
 Treated = Mute | Late | Trickle | Truncate | Duplicate | Reorder | Garbage
-AtTheDoor = Refuse | Unanswered | Answer | Blurt | Loris
+AtTheDoor = Refuse | Unanswered | Answer | Blurt | LetIn
 Fault = AtOnce | Treated | AtTheDoor
 
 

@@ -23,7 +23,7 @@ from tests.support.fault import (
     Cut,
     End,
     HalfClose,
-    Loris,
+    LetIn,
     Mute,
     Refuse,
     Treated,
@@ -200,7 +200,7 @@ class FaultProxy:
     async def serve(self, client: trio.SocketStream) -> None:
         """Let one connection through, or do to it what waits at the door."""
         fault = self.door.popleft() if self.door else self.always
-        if fault is not None and not isinstance(fault, Loris):
+        if fault is not None and not isinstance(fault, LetIn):
             await self._keep_out(client, fault)
             return
         try:
@@ -209,8 +209,8 @@ class FaultProxy:
             return
         self.accepted += 1
         wire = Wire(client, target)
-        if isinstance(fault, Loris):
-            wire.faults[fault.way] = fault.trickle
+        if isinstance(fault, LetIn):
+            wire.faults[fault.way] = fault.treated
         if self._black_hole:
             wire.faults = dict.fromkeys(Way, Mute())
         self._wires.add(wire)

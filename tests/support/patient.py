@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import h2.exceptions
 import httpx2
 import trio
 from websockets.exceptions import WebSocketException
@@ -17,7 +18,15 @@ from websockets.exceptions import WebSocketException
 from tests.support.ledger import Ledger
 from tests.support.readers import polling, sse, websocket
 
-BROKEN = (httpx2.HTTPError, httpx2.StreamError, WebSocketException, OSError, json.JSONDecodeError, UnicodeDecodeError)
+BROKEN = (
+    httpx2.HTTPError,
+    httpx2.StreamError,
+    h2.exceptions.H2Error,
+    WebSocketException,
+    OSError,
+    json.JSONDecodeError,
+    UnicodeDecodeError,
+)
 """How a line breaks, in the words of the clients' libraries; `EOFError` and Trio's own come along in groups."""
 
 WAYS: dict[str, Callable[..., Any]] = {

@@ -4,6 +4,7 @@ One feed for each way that a vendor can be read, each through a proxy of its own
 process and on real sockets; under a mock clock (`virtual`) in virtual time.
 """
 
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,6 @@ import msgspec
 import trio
 
 from bridge.app import Running, TokenGrant, mint
-from bridge.config import Config
 from bridge.dialects.contract import Transport
 from bridge.downstream.settings import AuthSettings
 from bridge.upstream.settings import FeedSettings, TokenSource
@@ -79,12 +79,14 @@ class Scene:
     scopes: list[trio.CancelScope] = field(default_factory=list)
     clients: list[Patient] = field(default_factory=list)
 
-    def admit(self, way: str, topics: Sequence[str], name: str = "", **habits: Any) -> Patient:
+    def admit(
+        self, way: str, topics: Sequence[str], name: str = "", ledger: type[Ledger] = Ledger, **habits: Any
+    ) -> Patient:
         """Let a client in by the next line; it follows until it is sent home."""
         proxy = self.downstream[len(self.clients)]
         grant = TokenGrant(sub=f"client-{len(self.clients)}", ttl_seconds=86_000, accounts=(ACCOUNT,))
-        ledger = Ledger(",".join(topics), name or f"client {len(self.clients)} ({way})")
-        client = Patient(ledger, way, proxy.url, mint(AUTH, grant), **habits)
+        kept = ledger(",".join(topics), name or f"client {len(self.clients)} ({way})")
+        client = Patient(kept, way, proxy.url, mint(AUTH, grant), **habits)
         self.clients.append(client)
         self.nursery.start_soon(self._follow, client)
         return client
@@ -118,21 +120,23 @@ class Scene:
         }
 
 
-def feed_of(way: Upstream, proxy: FaultProxy, **settings: Any) -> FeedSettings:
-    """Return the settings of a feed that reads a venue in one way."""
+def feed_of(way: Upstream, proxy: FaultProxy, ca_file: str | None = None) -> FeedSettings:
+    """Return the settings of a feed that reads a venue in one way; with a CA, over TLS."""
+    url = proxy.url if ca_file is None else proxy.url.replace("http", "https")
     given: dict[str, Any] = {
         "dialect": way.dialect,
-        "url": proxy.url,
+        "url": url,
+        "ca_file": ca_file,
         "transports": (Transport(way.transport),),
         "instruments": (f"{way.prefix}*",),
     }
     if way.dialect == "tradingview":
-        given |= {"api_key": "a-key", "token_url": f"{proxy.url}/api/token/generate"}
+        given |= {"api_key": "a-key", "token_url": f"{url}/api/token/generate"}
     else:
         given |= {"token": TokenSource(value="a-token"), "book_depth": 0}
     if way.name == ACCOUNT.partition("/")[0]:
         given["account"] = ACCOUNT.partition("/")[2]
-    return FeedSettings(**(given | settings))
+    return FeedSettings(**given)
 
 
 @asynccontextmanager
@@ -140,7 +144,7 @@ async def scene(
     now: Callable[[], float],
     ways: Sequence[Upstream] = UPSTREAMS,
     lines: int = 1,
-    change: Callable[[Config], Config] = lambda config: config,
+    tls: tuple[ssl.SSLContext, str] | None = None,
     **limits: Any,
 ) -> AsyncIterator[Scene]:
     """Set it up until the block ends.
@@ -149,16 +153,16 @@ async def scene(
         now: seconds since 1970, for the vendor.
         ways: which feeds the bridge has.
         lines: how many clients there may be.
-        change: what else the bridge's configuration says.
+        tls: the vendor's context, and the file with the authority that certified it (`vendor.certified`).
         limits: of the bridge.
     """
     async with AsyncExitStack() as stack:
-        venue = await stack.enter_async_context(open_venue(now))
+        venue = await stack.enter_async_context(open_venue(now, tls and tls[0]))
         proxies = {way.name: await stack.enter_async_context(fault_proxy(venue.port)) for way in ways}
-        feeds = {way.name: feed_of(way, proxies[way.name]) for way in ways}
+        feeds = {way.name: feed_of(way, proxies[way.name], tls and tls[1]) for way in ways}
         roomy = {"sse_connections_per_user": 0, "websocket_connections_per_user": 0, "connections_per_address": 0}
         config = msgspec.structs.replace(config_of(feeds, AUTH, **(roomy | limits)), instruments={})
-        running = await stack.enter_async_context(bridge(change(config)))
+        running = await stack.enter_async_context(bridge(config))
         port = int(running.urls[0].rpartition(":")[2])
         downstream = [await stack.enter_async_context(fault_proxy(port)) for _ in range(lines)]
         async with trio.open_nursery() as nursery:

@@ -16,7 +16,7 @@ from tests.support.fault import (
     Garbage,
     HalfClose,
     Late,
-    Loris,
+    LetIn,
     Mute,
     Refuse,
     Trickle,
@@ -52,7 +52,7 @@ _KINDS: tuple[Callable[[Random], Fault], ...] = (
     lambda _: Refuse(),
     lambda _: Unanswered(),
     lambda chance: chance.choice(REFUSALS),
-    lambda chance: Loris(Trickle(chance.randint(20, 300), 0.002), chance.choice(list(Way))),
+    lambda chance: LetIn(Trickle(chance.randint(20, 300), 0.002), chance.choice(list(Way))),
 )
 
 
@@ -95,7 +95,7 @@ def name_of(fault: Fault) -> str:
             return f"cut ({how.value})"
         case Truncate(_, how):
             return f"cut in the middle ({how.value})"
-        case Loris(_, way):
+        case LetIn(way=way):
             return f"slow start ({way.value})"
         case _ if isinstance(fault, AtTheDoor) and hasattr(fault, "raw"):
             head, _, rest = fault.raw.partition(b"\r\n")

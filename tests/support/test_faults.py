@@ -13,7 +13,7 @@ from tests.support.fault import (
     Garbage,
     HalfClose,
     Late,
-    Loris,
+    LetIn,
     Mute,
     Refuse,
     Reorder,
@@ -189,6 +189,6 @@ async def test_what_waits_at_the_door_happens_once_each_and_in_order():
         with trio.move_on_after(0.2) as silence:
             await exchange(await connect(), b"anybody?")
         assert silence.cancelled_caught
-        proxy.door.append(Loris(Trickle(2, 0.01), Way.DOWN))
+        proxy.door.append(LetIn(Trickle(2, 0.01), Way.DOWN))
         client = await connect()
         assert await exchange(client, b"hello") == b"h"

@@ -7,6 +7,7 @@ nobody; past `MOST_WAITING` messages it is hung up on, as vendors do.
 
 import json
 import re
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -223,17 +224,21 @@ GONE = (EOFError, trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResour
 
 
 @asynccontextmanager
-async def open_venue(now: Callable[[], float]) -> AsyncIterator[Venue]:
+async def open_venue(now: Callable[[], float], tls: ssl.SSLContext | None = None) -> AsyncIterator[Venue]:
     """Listen on a free loopback port until the block ends.
 
     Args:
         now: seconds since 1970, for what it says.
+        tls: None = plain.
     """
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1", backlog=1_000)
     venue = Venue(listener.socket.getsockname()[1], Market(now))
 
-    async def handle(stream: trio.SocketStream) -> None:
-        call = OneAtATime(stream, stream)
+    async def handle(transport: trio.SocketStream) -> None:
+        stream: trio.abc.Stream = transport
+        if tls is not None:
+            stream = trio.SSLStream(transport, tls, server_side=True, https_compatible=True)
+        call = OneAtATime(stream, transport)
         try:
             with trio.move_on_after(REQUEST_SECONDS) as patience:
                 await call.read_request()
@@ -246,7 +251,7 @@ async def open_venue(now: Callable[[], float]) -> AsyncIterator[Venue]:
             if rest is not None:
                 raise rest from None
         finally:
-            hang_up(stream)
+            hang_up(transport)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, handle, [listener])
