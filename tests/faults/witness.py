@@ -52,17 +52,6 @@ class Witness(Ledger):
         if self.owed is not None and all(self.newest(topic) > number for topic, number in self.owed.items()):
             self.back_at = trio.current_time()
 
-    def newest(self, topic: str) -> int:
-        """The number of the newest that it knows of a topic."""
-        kind, _, instrument = topic.partition(":")
-        match kind:
-            case "book":
-                return self.books[topic].number
-            case "quote":
-                return self.quotes.get(instrument, 0)
-            case _:
-                return self.logs[topic].newest or 0
-
 
 def bound(seconds: float | None) -> str:
     """How the page says how long something took at most."""

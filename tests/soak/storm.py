@@ -23,17 +23,15 @@ from random import Random
 import structlog
 import trio
 
-from tests.support.fault import AtTheDoor, Cut, Mute, Way
+from tests.support.calm import behind, grow_calm, lift, strike
 from tests.support.faults import FaultProxy
 from tests.support.houses import census
-from tests.support.ledger import BookStand
-from tests.support.market import book_of
-from tests.support.patient import WAYS, Patient
-from tests.support.scene import UPSTREAMS, Scene, scene
+from tests.support.patient import WAYS
+from tests.support.scene import Scene, scene
 from tests.support.schedule import Planned, name_of, storm
 
-INSTRUMENTS = 2
-"""Of each feed."""
+TERMS = {"instruments": 2, "linger_seconds": 1, "heartbeat_seconds": 2}
+"""Instruments of each feed, and the bridge's limits."""
 
 CLIENTS_OF_EACH_WAY = 3
 FAULTS_PER_SECOND = 8.0
@@ -70,8 +68,7 @@ async def soak(seconds: float, seed: int) -> Report:
     """Weather a storm of so many seconds; nothing is raised for what the bridge does wrong."""
     report = Report(seconds)
     began = time.time() - trio.current_time()
-    terms = {"linger_seconds": 1, "heartbeat_seconds": 2}
-    async with scene(lambda: began + trio.current_time(), lines=CLIENTS_OF_EACH_WAY * len(WAYS), **terms) as stage:
+    async with scene(lambda: began + trio.current_time(), lines=CLIENTS_OF_EACH_WAY * len(WAYS), **TERMS) as stage:
         before = await _warm_up(stage)
         _admit(stage)
         async with trio.open_nursery() as nursery:
@@ -79,10 +76,9 @@ async def soak(seconds: float, seed: int) -> Report:
             nursery.start_soon(_sample, report)
             with trio.move_on_after(seconds):
                 await _rage(stage, seed, report)
-            await _lift(stage)
+            lift(stage)
             nursery.cancel_scope.cancel()
-        await _grow_calm(stage, report)
-        _settle(stage, report)
+        report.wrong += await grow_calm(stage, CALM_SECONDS)
         await _leave(stage, report, before)
     _judge_memory(report)
     _print(stage, report)
@@ -90,19 +86,13 @@ async def soak(seconds: float, seed: int) -> Report:
 
 
 # ── the storm ──
-def topics_of_all() -> list[str]:
-    """Every topic but the orders'."""
-    market = [f"{kind}:{one}" for way in UPSTREAMS for one in way.instruments(INSTRUMENTS) for kind in way.kinds]
-    return [topic for topic in market if not topic.startswith("order")]
-
-
 async def _warm_up(stage: Scene) -> Remains:
     """Let one client come and go, so that what is made once has been made; return what there is then."""
-    first = stage.admit("sse", [*topics_of_all(), "order"], "the first")
+    first = stage.admit("sse", [*stage.topics(), "order"], "the first")
     with trio.fail_after(CALM_SECONDS):
-        while not (stage.venue.market.said and _is_up_to_date(stage, first)):
+        while not stage.venue.market.said or behind(stage, first):
             await trio.sleep(1)
-            _say_all(stage)
+            stage.say_all()
             await trio.sleep(1)
         stage.send_home()
         while any(stage.left().values()):  # noqa: ASYNC110 - plain state
@@ -112,7 +102,7 @@ async def _warm_up(stage: Scene) -> Remains:
 
 
 def _admit(stage: Scene) -> None:
-    topics = topics_of_all()
+    topics = stage.topics()
     for place in range(CLIENTS_OF_EACH_WAY):
         for way in WAYS:
             own = Random(f"{way} {place}").sample(topics, len(topics) * 2 // 3)
@@ -122,20 +112,9 @@ def _admit(stage: Scene) -> None:
 async def _trade(stage: Scene, seed: int) -> None:
     """Say something about each topic in turn, without a rhythm."""
     chance = Random(f"market {seed}")
-    for kind, instrument in cycle(facts()):
+    for kind, instrument in cycle(stage.facts()):
         stage.venue.say(kind, instrument)
         await trio.sleep(chance.expovariate(EVENTS_PER_SECOND))
-
-
-def facts() -> list[tuple[str, str]]:
-    """What the vendor speaks of."""
-    market = [(kind, one) for way in UPSTREAMS for one in way.instruments(INSTRUMENTS) for kind in way.kinds]
-    return [*dict.fromkeys((kind, "ANY" if kind == "order" else one) for kind, one in market)]
-
-
-def _say_all(stage: Scene) -> None:
-    for kind, instrument in facts():
-        stage.venue.say(kind, instrument)
 
 
 async def _rage(stage: Scene, seed: int, report: Report) -> None:
@@ -161,18 +140,6 @@ async def _follow(
         nursery.start_soon(strike, lines[planned.place], planned)
 
 
-async def strike(line: FaultProxy, planned: Planned) -> None:
-    """Let a planned fault happen."""
-    if isinstance(planned.fault, AtTheDoor):
-        line.door.append(planned.fault)
-        line.drop()
-        return
-    line.strike(planned.fault, planned.way)
-    if isinstance(planned.fault, Mute):
-        await trio.sleep(planned.seconds)
-        line.strike(Cut())
-
-
 async def _sample(report: Report) -> None:
     while True:
         report.rss_mb.append(rss_mb())
@@ -185,62 +152,7 @@ def rss_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-async def _lift(stage: Scene) -> None:
-    for line in [*stage.upstream.values(), *stage.downstream]:
-        line.door.clear()
-        line.always = None
-        for way in Way:
-            line.strike(None, way)
-        line.drop()  # whatever is half dead or half told begins anew
-    await trio.lowlevel.checkpoint()
-
-
 # ── the calm ──
-async def _grow_calm(stage: Scene, report: Report) -> None:
-    """Say everything once more, until everybody has heard the newest of all that he asked for."""
-    with trio.move_on_after(CALM_SECONDS) as patience:
-        while not all(_is_up_to_date(stage, client) for client in stage.clients):
-            if not any(status != "live" for client in stage.clients for status in client.ledger.health.values()):
-                _say_all(stage)
-            with trio.move_on_after(8):
-                while not all(_is_up_to_date(stage, client) for client in stage.clients):  # noqa: ASYNC110 - plain state
-                    await trio.sleep(0.05)
-    if patience.cancelled_caught:
-        behind = [client.ledger.name for client in stage.clients if not _is_up_to_date(stage, client)]
-        report.wrong.append(f"{CALM_SECONDS:g} s after the storm these wait for something still: {behind}")
-
-
-def _is_up_to_date(stage: Scene, client: Patient) -> bool:
-    said, ledger = stage.venue.market.said, client.ledger
-    for topic in ledger.topics.split(","):
-        kind, _, instrument = topic.partition(":")
-        newest = said[kind, instrument or "ANY"]
-        match kind:
-            case "book":
-                told = ledger.books[topic].number
-            case "quote":
-                told = ledger.quotes.get(instrument, 0)
-            case _:
-                told = ledger.logs[topic].newest or 0
-        if told != newest:
-            return False
-    return True
-
-
-def _settle(stage: Scene, report: Report) -> None:
-    for client in stage.clients:
-        report.wrong += client.ledger.wrong
-        for topic, book in client.ledger.books.items():
-            report.wrong += _book_is_wrong(stage, client, topic, book)
-
-
-def _book_is_wrong(stage: Scene, client: Patient, topic: str, book: BookStand) -> list[str]:
-    number = stage.venue.market.said["book", topic.partition(":")[2]]
-    if topic not in client.ledger.topics.split(",") or book.sides == book_of(number):
-        return []
-    return [f"{client.ledger.name}: {topic} ended as {book.sides}, not as number {number}"]
-
-
 def _remains(stage: Scene) -> Remains:
     return stage.left(), census(trio.lowlevel.current_root_task())
 

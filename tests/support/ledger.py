@@ -75,6 +75,17 @@ class Ledger:
         self.books.clear()
         self.quotes.clear()
 
+    def newest(self, topic: str) -> int:
+        """The number of the newest that it knows of a topic; 0 = nothing."""
+        kind, _, instrument = topic.partition(":")
+        match kind:
+            case "book":
+                return self.books[topic].number
+            case "quote":
+                return self.quotes.get(instrument, 0)
+            case _:
+                return self.logs[topic].newest or 0
+
     def take(self, event: Event) -> None:
         """Note an event."""
         kind = event["type"]

@@ -65,12 +65,15 @@ class Scene:
     """What there is.
 
     Attributes:
+        ways: how the vendor is read, `instruments` of each.
         upstream: the network before the vendor, by the feed's name.
         scopes: end each client.
         downstream: the network before each client, one line for each there may be.
         clients: those that were let in.
     """
 
+    ways: Sequence[Upstream]
+    instruments: int
     venue: Venue
     running: Running
     upstream: dict[str, FaultProxy]
@@ -78,6 +81,20 @@ class Scene:
     nursery: trio.Nursery
     scopes: list[trio.CancelScope] = field(default_factory=list)
     clients: list[Patient] = field(default_factory=list)
+
+    def topics(self) -> list[str]:
+        """Every topic but the orders'."""
+        return [f"{kind}:{name}" for kind, name in self.facts() if kind != "order"]
+
+    def facts(self) -> list[tuple[str, str]]:
+        """What the vendor speaks of; orders are of any instrument."""
+        market = [(kind, one) for way in self.ways for one in way.instruments(self.instruments) for kind in way.kinds]
+        return list(dict.fromkeys((kind, "ANY" if kind == "order" else one) for kind, one in market))
+
+    def say_all(self) -> None:
+        """Let the vendor say something of everything."""
+        for kind, instrument in self.facts():
+            self.venue.say(kind, instrument)
 
     def admit(
         self, way: str, topics: Sequence[str], name: str = "", ledger: type[Ledger] = Ledger, **habits: Any
@@ -143,7 +160,9 @@ def feed_of(way: Upstream, proxy: FaultProxy, ca_file: str | None = None) -> Fee
 async def scene(
     now: Callable[[], float],
     ways: Sequence[Upstream] = UPSTREAMS,
+    *,
     lines: int = 1,
+    instruments: int = 1,
     tls: tuple[ssl.SSLContext, str] | None = None,
     **limits: Any,
 ) -> AsyncIterator[Scene]:
@@ -153,6 +172,7 @@ async def scene(
         now: seconds since 1970, for the vendor.
         ways: which feeds the bridge has.
         lines: how many clients there may be.
+        instruments: how many each feed has.
         tls: the vendor's context, and the file with the authority that certified it (`vendor.certified`).
         limits: of the bridge.
     """
@@ -166,5 +186,5 @@ async def scene(
         port = int(running.urls[0].rpartition(":")[2])
         downstream = [await stack.enter_async_context(fault_proxy(port)) for _ in range(lines)]
         async with trio.open_nursery() as nursery:
-            yield Scene(venue, running, proxies, downstream, nursery)
+            yield Scene(ways, instruments, venue, running, proxies, downstream, nursery)
             nursery.cancel_scope.cancel()
