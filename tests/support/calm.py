@@ -61,7 +61,8 @@ def behind(stage: Scene, client: Patient) -> list[str]:
     found = []
     for topic in ledger.topics.split(","):
         kind, _, instrument = topic.partition(":")
-        if ledger.newest(topic) != said[kind, instrument or "ANY"]:
+        newest = said[kind, instrument or "ANY"]
+        if not newest or ledger.newest(topic) != newest:
             found.append(topic)
     return found
 

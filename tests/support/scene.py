@@ -5,6 +5,7 @@ process and on real sockets; under a mock clock (`virtual`) in virtual time.
 """
 
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from bridge.dialects.contract import Transport
 from bridge.downstream.settings import AuthSettings
 from bridge.upstream.settings import FeedSettings, TokenSource
 from tests.support.faults import FaultProxy, fault_proxy
+from tests.support.houses import census
 from tests.support.ledger import Ledger
 from tests.support.patient import Patient
 from tests.support.stage import bridge, config_of
@@ -67,7 +69,6 @@ class Scene:
     Attributes:
         ways: how the vendor is read, `instruments` of each.
         upstream: the network before the vendor, by the feed's name.
-        scopes: end each client.
         downstream: the network before each client, one line for each there may be.
         clients: those that were let in.
     """
@@ -79,8 +80,8 @@ class Scene:
     upstream: dict[str, FaultProxy]
     downstream: list[FaultProxy]
     nursery: trio.Nursery
-    scopes: list[trio.CancelScope] = field(default_factory=list)
     clients: list[Patient] = field(default_factory=list)
+    _present: dict[int, tuple[trio.CancelScope, trio.Event]] = field(default_factory=dict)
 
     def topics(self) -> list[str]:
         """Every topic but the orders'."""
@@ -101,24 +102,45 @@ class Scene:
     ) -> Patient:
         """Let a client in by the next line; it follows until it is sent home."""
         proxy = self.downstream[len(self.clients)]
-        grant = TokenGrant(sub=f"client-{len(self.clients)}", ttl_seconds=86_000, accounts=(ACCOUNT,))
+        grant = TokenGrant(sub=f"client-{len(self.clients)}", ttl_seconds=40_000, accounts=(ACCOUNT,))
         kept = ledger(",".join(topics), name or f"client {len(self.clients)} ({way})")
         client = Patient(kept, way, proxy.url, mint(AUTH, grant), **habits)
         self.clients.append(client)
-        self.nursery.start_soon(self._follow, client)
+        self.come(len(self.clients) - 1)
         return client
 
-    async def _follow(self, client: Patient) -> None:
-        with trio.CancelScope() as scope:
-            self.scopes.append(scope)
-            await client.run()
+    def come(self, number: int) -> None:
+        """Let a client come back, if it is away."""
+        if number not in self._present:
+            scope, gone = self._present[number] = trio.CancelScope(), trio.Event()
+            self.nursery.start_soon(self._follow, self.clients[number], scope, gone)
+
+    async def leave(self, number: int) -> None:
+        """Let a client leave, and return when it has gone; it takes its cursor along."""
+        if number in self._present:
+            scope, gone = self._present.pop(number)
+            scope.cancel()
+            await gone.wait()
+
+    async def _follow(self, client: Patient, scope: trio.CancelScope, gone: trio.Event) -> None:
+        try:
+            with scope:
+                await client.run()
+        finally:
+            gone.set()
 
     def send_home(self) -> None:
         """Let all clients leave, and not come back."""
-        for scope in self.scopes:
+        for scope, _ in self._present.values():
             scope.cancel()
+        self._present.clear()
         for proxy in self.downstream:
             proxy.drop()
+
+    def tasks_of(self, *modules: str) -> Counter[str]:
+        """How many tasks of some modules there are, by name."""
+        tasks = census(trio.lowlevel.current_root_task())
+        return Counter({name: count for name, count in tasks.items() if name.startswith(modules)})
 
     def left(self) -> dict[str, int]:
         """What there is on account of clients."""
