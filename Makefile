@@ -6,7 +6,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PORT   ?= 8080
 
-.PHONY: demo test check format clean help
+MINUTES ?= 10
+SEED   ?= 1
+
+.PHONY: demo test soak check format clean help
 
 help:           ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ —/'
@@ -22,6 +25,9 @@ demo: $(READY)  ## both vendors' simulators and a bridge in front of them (PORT=
 
 test: $(READY)  ## the whole test suite
 	$(BIN)/python -m pytest
+
+soak: $(READY)  ## a bridge in a storm of faults at both ends (MINUTES=10, SEED=1)
+	$(BIN)/python -m tests.soak.storm --minutes $(MINUTES) --seed $(SEED)
 
 check: $(READY) ## ruff, mypy strict, the architecture test
 	$(BIN)/ruff check .

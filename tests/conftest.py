@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+import trio.testing
 from hypothesis import HealthCheck, settings
 
 from tests.support.data import ROOT, absent
@@ -17,6 +18,16 @@ settings.load_profile("feedbridge")
 def _logging_as_at_start():
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def loopback_clock():
+    """Virtual time for real sockets, as long as both ends are in this process and none of its threads takes part.
+
+    What was written to the loopback is there to be read when the write returns. So when every task waits and the kernel has
+    nothing for us, nothing is under way, and the clock may jump; the threshold is a margin.
+    """
+    return trio.testing.MockClock(autojump_threshold=0.001)
 
 
 @pytest.fixture

@@ -51,15 +51,19 @@ class Reader:
 Follow = Callable[..., Awaitable[None]]
 
 
-async def sse(url: str, reader: Reader, token: str | None = None) -> None:
-    """Follow `reader.topics` over server-sent events, from its cursor if it has one."""
+async def sse(
+    url: str, reader: Reader, token: str | None = None, *, http2: bool = False, silence_seconds: float = 60
+) -> None:
+    """Follow `reader.topics` over server-sent events, from its cursor if it has one; HTTP/2 by prior knowledge."""
     headers = {"accept": "text/event-stream"}
     if token:
         headers["authorization"] = f"Bearer {token}"
     if reader.cursor:
         headers["last-event-id"] = reader.cursor
     async with (
-        httpx2.AsyncClient(timeout=httpx2.Timeout(10, read=60), trust_env=False) as client,
+        httpx2.AsyncClient(
+            timeout=httpx2.Timeout(10, read=silence_seconds), trust_env=False, http1=not http2, http2=http2
+        ) as client,
         client.stream("GET", f"{url}/v1/stream?subscribe={reader.topics}", headers=headers) as answer,
     ):
         if answer.status_code != 200:
@@ -78,11 +82,12 @@ async def sse(url: str, reader: Reader, token: str | None = None) -> None:
     reader.ended = 0
 
 
-async def websocket(url: str, reader: Reader, token: str | None = None) -> None:
+async def websocket(url: str, reader: Reader, token: str | None = None, *, silence_seconds: float = 40) -> None:
     """Follow `reader.topics` over a WebSocket, from its cursor if it has one."""
     headers = {"authorization": f"Bearer {token}"} if token else {}
     address = url.replace("http", "ws") + "/v1/ws"
-    async with connect(address, additional_headers=headers, max_size=2**26, proxy=None) as socket:
+    ping = {"ping_interval": silence_seconds / 2, "ping_timeout": silence_seconds / 2, "close_timeout": 1}
+    async with connect(address, additional_headers=headers, max_size=2**26, proxy=None, **ping) as socket:
         subscribe = {"op": "subscribe", "topics": reader.topics.split(",")}
         if reader.cursor:
             subscribe["after"] = reader.cursor
