@@ -18,6 +18,7 @@ from msgspec import UNSET
 
 from bridge.book import Book, same_number
 from bridge.hub.bars import HeldBars
+from bridge.hub.echoes import Echoes
 from bridge.model import (
     QUOTE_FIELDS,
     BookDelta,
@@ -28,6 +29,8 @@ from bridge.model import (
     Levels,
     Quote,
     QuotePatch,
+    Topic,
+    TopicKind,
     UnixNanos,
 )
 
@@ -86,18 +89,45 @@ class Assembler:
     Attributes:
         stale_quotes: patches dropped because they were older than the quote held.
         baseless_deltas: deltas dropped because no book was held.
-        bars: what is known of open bars.
+        bars: what is known of open bars; `echoes` trades said twice.
         unchanged: events that said nothing new.
     """
 
     def __init__(self, numbering: Numbering) -> None:
         self._numbering = numbering
         self.bars = HeldBars()
+        self.echoes = Echoes()
         self._quotes: dict[Place, HeldQuote] = {}
         self._books: dict[Place, HeldBook] = {}
         self.stale_quotes = 0
         self.baseless_deltas = 0
         self.unchanged = 0
+
+    def counts(self) -> dict[str, int]:
+        """Return what `HubStatistics` tells of what is left out."""
+        return {
+            "stale_quotes": self.stale_quotes,
+            "baseless_deltas": self.baseless_deltas,
+            "stale_bars": self.bars.stale,
+            "unchanged": self.unchanged + self.bars.unchanged,
+            "echoes": self.echoes.count,
+        }
+
+    def forget(self, feed: FeedName, topic: Topic) -> None:
+        """Trust nothing that a feed has said of a topic so far."""
+        if topic.instrument is None:
+            return
+        match topic.kind:
+            case TopicKind.QUOTE:
+                self.forget_quote(feed, topic.instrument)
+            case TopicKind.BOOK:
+                self.forget_book(feed, topic.instrument)
+            case TopicKind.BAR:
+                self.bars.forget(feed, topic.instrument, topic.interval)
+            case TopicKind.TRADE:
+                self.echoes.forget(feed, topic.instrument)
+            case _:
+                pass
 
     def held_book(self, feed: FeedName, instrument: InstrumentId) -> Book | None:
         """Return the full book as it stands; None = none or in doubt. Not to be changed by the caller."""

@@ -117,10 +117,7 @@ class Intake:
         return {
             "cuts": len(self.cuts),
             "derived": len(self.derivations),
-            "stale_quotes": self.assembler.stale_quotes,
-            "baseless_deltas": self.assembler.baseless_deltas,
-            "stale_bars": self.assembler.bars.stale,
-            "unchanged": self.assembler.unchanged + self.assembler.bars.unchanged,
+            **self.assembler.counts(),
         }
 
     def seconds_to_close(self) -> float:
@@ -139,20 +136,13 @@ class Intake:
 
     def forget(self, feed: FeedName, topic: Topic) -> None:
         """Trust nothing that a feed has said of a topic so far."""
-        if topic.instrument is None:
-            return
-        match topic.kind:
-            case TopicKind.QUOTE:
-                self.assembler.forget_quote(feed, topic.instrument)
-            case TopicKind.BOOK:
-                self.suspicions.give_up(feed, topic.instrument)
-                self.assembler.forget_book(feed, topic.instrument)
-            case TopicKind.BAR:
-                self.assembler.bars.forget(feed, topic.instrument, topic.interval)
-            case _:
-                pass
+        if topic.kind is TopicKind.BOOK and topic.instrument is not None:
+            self.suspicions.give_up(feed, topic.instrument)
+        self.assembler.forget(feed, topic)
 
     def _whole(self, event: Trade | OrderUpdate | FeedStatus) -> None:
+        if isinstance(event, Trade) and self.assembler.echoes.hears(event):
+            return
         self._log.append(event)
         if isinstance(event, Trade):
             self._made(self.derivations.take(event))
@@ -272,7 +262,8 @@ class Intake:
         if fallen:
             event = msgspec.structs.replace(event, topics=(*event.topics, *fallen))
         for topic in event.topics:
-            self.forget(event.feed, topic)
+            if topic.kind is not TopicKind.TRADE:  # after a break a vendor may say its last trades again
+                self.forget(event.feed, topic)
         self._log.append(event)
 
     def _refused(self, event: TopicRefused) -> None:

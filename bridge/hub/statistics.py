@@ -15,6 +15,7 @@ class HubStatistics(msgspec.Struct, frozen=True, kw_only=True):
         history_events: publications kept; `history_bytes` their estimated size.
         stale_quotes: quote patches dropped because they were older than the quote held.
         baseless_deltas: book deltas dropped because no book was held.
+        echoes: trades dropped because they had been said before, with the same id.
         stale_bars: bars dropped because a later one was held.
         unchanged: events left out because they said nothing new.
         refusals: vendors' refusals remembered now.
@@ -37,6 +38,7 @@ class HubStatistics(msgspec.Struct, frozen=True, kw_only=True):
     stale_quotes: int
     baseless_deltas: int
     stale_bars: int
+    echoes: int
     unchanged: int
     refusals: int
     mistakes: int = 0
