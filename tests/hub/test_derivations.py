@@ -17,6 +17,7 @@ from bridge.model import (
     Covered,
     Gap,
     Quote,
+    QuotePatch,
     Topic,
     TopicRefused,
     Trade,
@@ -399,6 +400,10 @@ def test_what_is_made_of_other_things_from_now_on_is_asked_for_and_made_of_those
     assert hub.interest(FEED).wanted() == {QUOTE}
     assert hub.state(Want(QUOTE, FEED)) is None
     assert hub.statistics().derived == 0
+    cover(hub, QUOTE)
+    hub.publish(QuotePatch(**X, bid=Decimal(8)))
+    (quote,) = (one.event for one in subscription.take() if isinstance(one.event, Quote))
+    assert (quote.bid, quote.derived) == (8, False), "its own word counts again"
 
 
 def test_what_is_made_of_the_same_is_left_alone(hub):

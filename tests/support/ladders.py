@@ -23,6 +23,8 @@ from bridge.upstream.standing import Standing
 from bridge.upstream.stream_feed import StreamFeed
 from bridge.upstream.stream_terms import StreamTerms
 from bridge.upstream.tokens import NoTokens
+from bridge.upstream.watches import WatchTerms
+from bridge.upstream.witness import Witness
 from tests.support.connections import FEED, FakeVendor, asking, now
 
 ALL = frozenset({TopicKind.QUOTE, TopicKind.TRADE, TopicKind.BOOK})
@@ -73,6 +75,7 @@ class LadderHouse:
         self.hub.publish(event)
 
     def _ladder(self) -> LadderFeed:
+        witness = Witness(self._publish)
         rungs = [
             Rung(number, transport, Standing(FEED, self._publish, now, rung=transport))
             for number, transport in enumerate(self.vendors)
@@ -83,8 +86,9 @@ class LadderHouse:
             interest=self.hub.interest(FEED),
             random=lambda: 1.0,
             moved=self.moves.append,
+            watch=WatchTerms(witness=witness, random=lambda: 1.0, suspicions=self.hub.suspicions(FEED)),
         )
-        feed = LadderFeed(Standing(FEED, self._publish, now), rungs, tools)
+        feed = LadderFeed(Standing(FEED, witness, now), rungs, tools)
         for rung in rungs:
             rung.feed = self._rung_feed(rung)
         return feed
