@@ -24,6 +24,7 @@ from bridge.model import (
 from bridge.upstream.overlap import Overlap
 from bridge.upstream.rung import Rung
 from bridge.upstream.standing import Standing
+from bridge.upstream.trial import LEAD_SECONDS
 
 DEAF_AFTER = 3
 """Events of the serving rung beside which one on trial may not be silent: one or two may be on their way still."""
@@ -131,7 +132,7 @@ class Junction:
         """Listen to another rung too."""
         self.finish(self._overlap)
         self.trial = rung
-        self._overlap = Overlap((), spelled_alike=False)
+        self._overlap = Overlap((), spelled_alike=False, lag_seconds=LEAD_SECONDS)
         self._noting = self._holding = False
 
     def note(self) -> None:

@@ -59,17 +59,20 @@ class Overlap:
     Args:
         topics: what both carry; only their events are handed in, but for `foresee`.
         spelled_alike: whether both spell an event the same; of two transports one may leave out a trade's id, or round its time.
+        lag_seconds: how far the new connection may lag behind the old one.
 
     Attributes:
         topics: what both carry; set anew when a comparison begins later than the new connection.
         removed: how many events were taken out.
     """
 
-    def __init__(self, topics: Iterable[Topic], *, spelled_alike: bool = True) -> None:
+    def __init__(
+        self, topics: Iterable[Topic], *, spelled_alike: bool = True, lag_seconds: float = float("inf")
+    ) -> None:
         self.topics = frozenset(topics)
         self.removed = 0
         self._content = _content if spelled_alike else _likeness
-        self._tally = Tally()
+        self._tally = Tally(lag_seconds)
         self._ids: dict[tuple[str, str], None] = {}
         self._orders: dict[bytes, None] = {}
         self._held: list[tuple[UpstreamEvent, float]] = []

@@ -27,9 +27,14 @@ class Sameness(enum.Enum):
 
 
 class Tally:
-    """What the old connection delivered since the new one began to open, by content."""
+    """What the old connection delivered since the new one began to open, by content.
 
-    def __init__(self) -> None:
+    Args:
+        lag_seconds: how long after its copy on the old connection an event may arrive on the new one at most.
+    """
+
+    def __init__(self, lag_seconds: float = float("inf")) -> None:
+        self._lag_seconds = lag_seconds
         self._times: dict[bytes, deque[float]] = {}
         self._records = 0
         self._shared_from = float("inf")
@@ -52,6 +57,8 @@ class Tally:
     def match(self, key: bytes, received: float) -> Sameness:
         """Judge an event of the new connection, received when; each of the old one's accounts for one at most."""
         times = self._times.get(key)
+        while times and times[0] < received - self._lag_seconds:
+            times.popleft()  # too long ago for this to be its copy
         if not times:
             return Sameness.FRESH if self._records < RECORDS else Sameness.DOUBTFUL
         shared = times[-1] >= self._shared_from

@@ -280,3 +280,14 @@ def test_what_can_be_held_is_bounded():
         assert not stage.full
         stage.hold(trade(1, number), 0.0)
     assert stage.full
+
+
+def test_what_came_longer_ago_than_the_new_connection_may_lag_is_no_copy():
+    both = Overlap([Topic(TopicKind.TRADE, BASE["instrument"])], spelled_alike=False, lag_seconds=1.0)
+    both.old(trade(7), 10.0)
+    both.confirmed(11.0)
+    both.hold(trade(7, received=11.5), 11.5)
+    (told,) = both.switch(12.5)
+    assert not told.possible_duplicate
+    both.old(trade(8), 12.4)
+    assert both.late(trade(8, received=13.0), 13.0) == []
