@@ -7,6 +7,7 @@ hypothesis can make it shorter when it finds something.
 """
 
 import logging
+import os
 import random
 import time
 from copy import deepcopy
@@ -51,6 +52,9 @@ TERMS = {"lines": len(WAYS), "linger_seconds": 3, "heartbeat_seconds": 5, "histo
 """A short history, so that coming back late is told too."""
 
 MOST_CURSORS = 300
+EXAMPLES = int(os.environ.get("EXAMPLES", "8"))
+"""Runs; some seconds each."""
+
 SPEAK_SECONDS = 0.7
 
 NO_TASKS_OF = ("bridge.downstream.connection", "bridge.upstream.link", "bridge.upstream.carrier", "hypercorn")
@@ -220,7 +224,7 @@ def lived(run: list, seed: int) -> list[str]:
         return trio.run(live, run, clock, clock=virtual)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(run=st.lists(steps, min_size=15, max_size=40), seed=st.integers(0, 1_000))
 def test_whatever_happens_nothing_is_lost_in_silence_and_everybody_is_told_the_rest(run, seed):
     assert lived(run, seed) == []
