@@ -136,12 +136,17 @@ def outcome(witness: Witness, began: float, over: float) -> Outcome:
     """Return what a client says afterwards."""
     return Outcome(
         over=NAMES.get(witness.name, witness.name),
-        told=", ".join(witness.words) or "nothing",
+        told=", ".join(_lasting(witness.words)) or "nothing",
         told_seconds=None if witness.told_at is None else witness.told_at - began,
         back_seconds=float("inf") if witness.back_at is None else witness.back_at - over,
         lost=", ".join(dict.fromkeys(map(_fault_of, witness.wrong)))
         or ("what was said meanwhile, declared" if witness.missed else "nothing"),
     )
+
+
+def _lasting(words: Sequence[str]) -> list[str]:
+    """Leave out a `connecting` where there is a `down`: of two words on a feed's health at one moment a client may get the newer only."""
+    return [word for word in words if word != "`connecting`" or "`down`" not in words]
 
 
 def _fault_of(sentence: str) -> str:
