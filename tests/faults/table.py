@@ -145,7 +145,7 @@ def outcome(witness: Witness, began: float, over: float) -> Outcome:
 
 
 def _lasting(words: Sequence[str]) -> list[str]:
-    """Leave out a `connecting` where there is a `down`: of two words on a feed's health at one moment a client may get the newer only."""
+    """Leave out a `connecting` where there is a `down`: of two words on one moment's health a client may get the newer only."""
     return [word for word in words if word != "`connecting`" or "`down`" not in words]
 
 
