@@ -31,6 +31,7 @@ class FaultProxy:
         black_hole: while true, bytes are read and vanish; connections stay open. What vanished does not come back.
         refusing: while true, new connections are reset as soon as they are made.
         accepted: how many connections were let through so far.
+        target_port: where new connections lead, on 127.0.0.1.
     """
 
     def __init__(self, port: int, target_port: int) -> None:
@@ -38,11 +39,11 @@ class FaultProxy:
         self.black_hole = False
         self.refusing = False
         self.accepted = 0
-        self._target_port = target_port
+        self.target_port = target_port
         self._open: dict[trio.CancelScope, list[trio.SocketStream]] = {}
 
     def __repr__(self) -> str:
-        return f"<FaultProxy {self.port} -> {self._target_port}, {len(self._open)} open>"
+        return f"<FaultProxy {self.port} -> {self.target_port}, {len(self._open)} open>"
 
     @property
     def url(self) -> str:
@@ -72,7 +73,7 @@ class FaultProxy:
             await trio.aclose_forcefully(client)
             return
         try:
-            target = await trio.open_tcp_stream("127.0.0.1", self._target_port)
+            target = await trio.open_tcp_stream("127.0.0.1", self.target_port)
         except OSError:
             return
         self.accepted += 1

@@ -5,13 +5,11 @@ notes what is dispatched, and posts its notes.
 """
 
 import json
-import queue
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+from tests.support.pages import Page, Site, served
 from tests.support.printed import SSE
 from tests.support.programs import chromium, node
 
@@ -63,48 +61,20 @@ def read(run: Run, streams: Sequence[Sequence[bytes]], names: Sequence[Sequence[
         names: the event names to listen to, for each; `message` is the nameless one's.
         folder: for the program's files.
     """
-    with _site(streams, names) as (base, site), run(f"{base}/", site.script, folder):
-        return [[tuple(note) for note in notes] for notes in site.heard.get(timeout=READ_SECONDS)]
+    site = _Streams(streams)
+    site.script = READS % (json.dumps(site.url), json.dumps(names), len(streams))
+    with served(site), run(f"{site.url}/", site.script, folder):
+        return [[tuple(note) for note in notes] for notes in site.notes.get(timeout=READ_SECONDS)]
 
 
-class _Server(ThreadingHTTPServer):
-    """What a reader's program talks to; its page is `/`, its streams `/stream/<number>`, and it posts its notes."""
+class _Answer(Page):
+    server: "_Streams"
 
-    daemon_threads = True
-
-    def __init__(self, streams: Sequence[Sequence[bytes]]) -> None:
-        super().__init__(("127.0.0.1", 0), _Answer)
-        self.streams = streams
-        self.script = ""
-        self.heard: queue.Queue[Notes] = queue.Queue()
-
-    def handle_error(self, *arguments: object) -> None:
-        """Let a reader hang up as it likes."""
-
-
-class _Answer(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Server
-
-    def do_GET(self) -> None:
-        if self.path == "/":
-            self._say("text/html", f"<meta charset=utf-8><script>{self.server.script}</script>".encode())
-        elif self.path.startswith("/stream/"):
+    def do_GET(self) -> None:  # noqa: N802 - the library's name
+        if self.path.startswith("/stream/"):
             self._stream(self.server.streams[int(self.path.rpartition("/")[2])])
         else:
-            self.send_error(404)
-
-    def do_POST(self) -> None:
-        notes = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self._say("text/plain", b"")
-        self.server.heard.put(notes)
-
-    def _say(self, kind: str, body: bytes) -> None:
-        self.send_response(200)
-        self.send_header("content-type", kind)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+            super().do_GET()
 
     def _stream(self, pieces: Sequence[bytes]) -> None:
         self.send_response(200)
@@ -116,19 +86,10 @@ class _Answer(BaseHTTPRequestHandler):
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
         self.wfile.write(b"0\r\n\r\n")
 
-    def log_message(self, *arguments: object) -> None:
-        """Say nothing."""
 
+class _Streams(Site):
+    """A site that has streams too: `/stream/<number>`."""
 
-@contextmanager
-def _site(streams: Sequence[Sequence[bytes]], names: Sequence[Sequence[str]]) -> Iterator[tuple[str, _Server]]:
-    with _Server(streams) as server:
-        base = f"http://127.0.0.1:{server.server_address[1]}"
-        server.script = READS % (json.dumps(base), json.dumps(names), len(streams))
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield base, server
-        finally:
-            server.shutdown()
-            thread.join()
+    def __init__(self, streams: Sequence[Sequence[bytes]]) -> None:
+        super().__init__(_Answer)
+        self.streams = streams
