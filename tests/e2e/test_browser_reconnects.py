@@ -49,24 +49,33 @@ class Stage(NamedTuple):
         party: the vendor.
         config: the bridge's; may be run again.
         proxy: the network between browser and bridge.
-        watched: what the page sees.
+        sources: what the page sees, one for each EventSource.
     """
 
     party: Vendor
     config: Any
     proxy: FaultProxy
-    watched: Watched
+    sources: list[Watched]
+
+    @property
+    def watched(self) -> Watched:
+        """The first."""
+        return self.sources[0]
 
     def verdicts(self) -> list[str]:
         return self.watched.look().reader.verdicts
 
     def goes_on(self, streams: int, *more: str) -> bool:
-        """Whether the source was opened so often, and has been told trades since then."""
-        reader = self.watched.look().reader
-        if len(reader.verdicts) < streams:
-            return False
-        begun = [place for place, event in enumerate(reader.events) if event["type"] == "stream"][streams - 1]
-        return {"trade", *more} <= {event["type"] for event in reader.events[begun:]}
+        return goes_on(self.watched, streams, *more)
+
+
+def goes_on(watched: Watched, streams: int, *more: str) -> bool:
+    """Whether a source was opened so often, and has been told trades since then."""
+    reader = watched.look().reader
+    if len(reader.verdicts) < streams:
+        return False
+    begun = [place for place, event in enumerate(reader.events) if event["type"] == "stream"][streams - 1]
+    return {"trade", *more} <= {event["type"] for event in reader.events[begun:]}
 
 
 def port_of(running: Running, protocol: str) -> int:
@@ -74,8 +83,8 @@ def port_of(running: Running, protocol: str) -> int:
 
 
 @asynccontextmanager
-async def staged(protocol, folder, *, auth=None, query="", settings=None, **limits):
-    """Open a page's EventSource before a bridge that is not up yet; the proxy in between refuses."""
+async def staged(protocol, folder, *, auth=None, query="", settings=None, sources=1, **limits):
+    """Open a page's EventSources before a bridge that is not up yet; the proxy in between refuses."""
     pem = folder / "chain.pem"
     trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(pem)
     scheme = {"HTTP/1.1": "http", "HTTP/2": "https"}[protocol]
@@ -92,7 +101,7 @@ async def staged(protocol, folder, *, auth=None, query="", settings=None, **limi
             config = msgspec.structs.replace(config, listen=listen, dialects=dialects)
             proxy.refusing = True
             url = f"{scheme}://127.0.0.1:{proxy.port}/v1/stream?subscribe={TOPICS}{query}"
-            with watching(site, url, folder) as watched:
+            with watching(site, [url] * sources, folder) as watched:
                 yield Stage(party, config, proxy, watched)
 
 
@@ -105,13 +114,12 @@ async def serving(stage, protocol):
         yield running
 
 
-def assert_whole(stage, truth, holes=0):
-    """Every trade once, but for declared holes, and a book that was never in doubt."""
-    reader = stage.watched.look().reader
-    stretches = runs(reader.events, "trade", "trade:BTC-USD")
-    assert len(stretches) == holes + 1
-    told = [[event["trade_id"] for event in stretch] for stretch in stretches]
-    assert_told_in_runs(told, said(truth.take(), Trade, lambda trade: trade.trade_id))
+def assert_whole(watched, truth):
+    """Every trade once, and a book that was never in doubt."""
+    reader = watched.look().reader
+    (stretch,) = runs(reader.events, "trade", "trade:BTC-USD")
+    told = [event["trade_id"] for event in stretch]
+    assert_told_in_runs([told], said(truth, Trade, lambda trade: trade.trade_id))
     book = Book("book:BTC-USD")
     assert sum(book.take(event) for event in reader.events)
 
@@ -129,9 +137,27 @@ async def test_a_browser_whose_connection_is_cut_resumes_where_it_was(protocol, 
             assert stage.proxy.drop(how)
         await until(lambda: stage.goes_on(3, "book_snapshot"), PATIENCE_SECONDS)
         assert stage.verdicts() == ["fresh", "resumed", "resumed"]
-        assert_whole(stage, truth)
+        assert_whole(stage.watched, truth.take())
     assert CLOSED not in stage.watched.states
     assert stage.watched.states[-3:] == [OPEN, CONNECTING, OPEN]
+
+
+async def test_many_sources_of_a_page_share_one_connection_of_http2_and_all_of_them_come_back(tmp_path):
+    """More than the six connections that a browser opens to one host over HTTP/1.1."""
+    async with (
+        staged("HTTP/2", tmp_path, sources=8, sse_connections_per_user=0) as stage,
+        serving(stage, "HTTP/2") as running,
+    ):
+        truth = stage.party.listen("trade:BTC-USD")
+        await until(lambda: all(goes_on(each, 1) for each in stage.sources), PATIENCE_SECONDS)
+        assert (len(running.house.connections), stage.proxy.open_connections) == (8, 1)
+        stage.proxy.drop()
+        await until(lambda: all(goes_on(each, 2) for each in stage.sources), PATIENCE_SECONDS)
+        assert stage.proxy.open_connections == 1
+        told = truth.take()
+    for each in stage.sources:
+        assert each.reader.verdicts == ["fresh", "resumed"]
+        assert_whole(each, told)
 
 
 @protocols
@@ -140,7 +166,7 @@ async def test_a_browser_that_is_sent_away_after_a_while_resumes_where_it_was(pr
         truth = stage.party.listen("trade:BTC-USD")
         await until(lambda: stage.goes_on(4), PATIENCE_SECONDS)
         assert stage.verdicts()[:4] == ["fresh", "resumed", "resumed", "resumed"]
-        assert_whole(stage, truth)
+        assert_whole(stage.watched, truth.take())
         goodbyes = stage.watched.reader.of("goaway")
         assert len(goodbyes) >= 3
         assert {goodbye["retry"] for goodbye in goodbyes} <= {"now", "after"}

@@ -1,11 +1,10 @@
-"""A page with one EventSource, in a real browser: what the page is told, and every change of the source's state.
+"""A page with EventSources, in a real browser: what each is told, and every change of its state.
 
 The page does nothing but note. Reconnecting, `Last-Event-ID` and giving up are the browser's own.
 """
 
 import json
-import queue
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,11 +23,13 @@ CONNECTING, OPEN, CLOSED = range(3)
 
 NOTES = """
 const notes = [];
-const source = new EventSource(%s);
-const note = (kind, event) => notes.push({ kind, state: source.readyState, data: event.data, id: event.lastEventId });
-source.onopen = (event) => note('open', event);
-source.onerror = (event) => note('error', event);
-for (const kind of %s) source.addEventListener(kind, (event) => note(kind, event));
+%s.forEach((url, number) => {
+  const source = new EventSource(url);
+  const note = (kind, { data, lastEventId: id }) => notes.push({ number, kind, state: source.readyState, data, id });
+  source.onopen = (event) => note('open', event);
+  source.onerror = (event) => note('error', event);
+  for (const kind of %s) source.addEventListener(kind, (event) => note(kind, event));
+});
 const post = async () => {
   const some = notes.splice(0);
   if (some.length) await fetch('/', { method: 'POST', body: JSON.stringify(some) });
@@ -40,27 +41,27 @@ post();
 
 @dataclass
 class Watched:
-    """What a page has noted so far.
+    """What a page has noted of one source so far.
 
     Attributes:
+        pump: takes in what the page has noted meanwhile, of any source.
         reader: the events, as any other client of ours has them.
         states: the source's state at each `open` and `error`.
         before: where the reader stood when each `stream` came; None = it had no cursor.
     """
 
-    notes: "queue.Queue[list[dict[str, Any]]]"
+    pump: Callable[[], None]
     reader: Reader = field(default_factory=lambda: Reader(""))
     states: list[int] = field(default_factory=list)
     before: list[str | None] = field(default_factory=list)
 
     def look(self) -> "Watched":
         """Take in what has been noted meanwhile."""
-        while not self.notes.empty():
-            for note in self.notes.get():
-                self._take(note)
+        self.pump()
         return self
 
-    def _take(self, note: dict[str, Any]) -> None:
+    def take(self, note: dict[str, Any]) -> None:
+        """Take in a note."""
         if note["kind"] in ("open", "error"):
             self.states.append(note["state"])
             return
@@ -80,8 +81,15 @@ def page_site() -> Iterator[Site]:
 
 
 @contextmanager
-def watching(site: Site, url: str, folder: Path) -> Iterator[Watched]:
-    """Open an EventSource in headless Chromium, which takes any certificate, until the block ends."""
-    site.script = NOTES % (json.dumps(url), json.dumps(KINDS))
+def watching(site: Site, urls: Sequence[str], folder: Path) -> Iterator[list[Watched]]:
+    """Open an EventSource for each address in a page of headless Chromium, which takes any certificate, until the block ends."""
+    site.script = NOTES % (json.dumps(urls), json.dumps(KINDS))
+
+    def pump() -> None:
+        while not site.notes.empty():
+            for note in site.notes.get():
+                sources[note["number"]].take(note)
+
+    sources = [Watched(pump) for _ in urls]
     with chromium(f"{site.url}/", folder, "--ignore-certificate-errors"):
-        yield Watched(site.notes)
+        yield sources
