@@ -5,11 +5,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PORT   ?= 8080
+PYTHON27 ?= python2.7
+AUTOBAHN := .autobahn
+
 
 MINUTES ?= 10
 SEED   ?= 1
 
-.PHONY: demo test soak check format clean help
+.PHONY: demo test soak check format autobahn clean help
 
 help:           ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ —/'
@@ -39,5 +42,13 @@ format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The suite is Python 2 code; its dependencies forget to make `zope` a package.
+$(AUTOBAHN)/suite/.ready:
+	$(PYTHON27) -m pip install --quiet --disable-pip-version-check --target $(AUTOBAHN)/suite autobahntestsuite==0.8.2
+	@touch $(AUTOBAHN)/suite/zope/__init__.py $@
+
+autobahn: $(READY) $(AUTOBAHN)/suite/.ready ## WebSocket conformance by the Autobahn suite, into the docs (PYTHON27=python2.7)
+	$(BIN)/python -m tests.autobahn --python $(PYTHON27) --suite $(AUTOBAHN)/suite --into $(AUTOBAHN)/reports
+
 clean:          ## forget the environment and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(AUTOBAHN) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -2,19 +2,25 @@
 
 It differs from Hypercorn's own in this: no permessage-deflate (compressed frames cannot be shared, cost memory for each client,
 and a malformed offer raised); a broken or early frame ends the connection with the right close code; an oversized message
-ends it, and the app is told; the app learns the close code that the client gave; a refused handshake leaves nothing open.
+ends it, and the app is told; the app learns the close code that the client gave; a refused handshake leaves nothing open, and is
+refused as RFC 6455 §4.2 says: a key that is not 16 bytes in base64, and a version that we do not speak, with the one that we do.
 """
 
+import base64
+import binascii
 from typing import Final, cast
 
 import trio
-from hypercorn.protocol.events import Body, Data, Event, Request, StreamClosed
+from hypercorn.protocol.events import Body, Data, EndBody, Event, Request, Response, StreamClosed
 from hypercorn.protocol.ws_stream import ASGIWebsocketState, FrameTooLargeError, WSStream
 from hypercorn.typing import ASGIReceiveEvent
 from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection, Message, Ping
 from wsproto.events import Event as WebSocketEvent
 from wsproto.frame_protocol import CloseReason
+
+_VERSION: Final = b"13"
+_KEY_BYTES: Final = 16
 
 _NO_STATUS: Final = 1005
 """What an app is told when the client's close frame held no code (RFC 6455 §7.1.5)."""
@@ -31,8 +37,8 @@ class GuardedWebSocket(WSStream):
         if self.closed:
             return
         if isinstance(event, Request):
-            await super().handle(_without_extensions(event))
-            if self.closed:  # Hypercorn answered 400: the handshake is not a WebSocket's
+            await super().handle(_cleaned(event))
+            if self.closed:  # it was refused: the handshake is not a WebSocket's
                 await self._finish()
         elif isinstance(event, (Body, Data)) and not self.handshake.accepted:
             await self._refuse_early_bytes()
@@ -47,6 +53,16 @@ class GuardedWebSocket(WSStream):
             self.state = ASGIWebsocketState.HTTPCLOSED
             await self._send_error_response(400)
         await self._finish()
+
+    async def _send_error_response(self, status_code: int) -> None:
+        """Refuse; Hypercorn's own has no word of the version that we speak (RFC 6455 §4.4, RFC 9110 §15.5.22)."""
+        headers = [(b"content-length", b"0"), (b"connection", b"close")]
+        if self.state is ASGIWebsocketState.HANDSHAKE and self.handshake.version not in (None, _VERSION):
+            status_code = 426
+            headers = [*headers, (b"connection", b"upgrade"), (b"upgrade", b"websocket")]
+            headers.append((b"sec-websocket-version", _VERSION))
+        await self.send(Response(stream_id=self.stream_id, status_code=status_code, headers=headers))
+        await self.send(EndBody(stream_id=self.stream_id))
 
     async def _finish(self) -> None:
         self.closed = False  # so that our own StreamClosed comes through once more
@@ -111,13 +127,25 @@ class GuardedWebSocket(WSStream):
                 await self._send_wsproto_event(Ping())
 
 
-def _without_extensions(request: Request) -> Request:
-    headers = [(name, value) for name, value in request.headers if name.lower() != b"sec-websocket-extensions"]
+def _cleaned(request: Request) -> Request:
+    """Take away what is not to be answered: extensions, and a key that is none, without which Hypercorn refuses."""
+    keys = [value for name, value in request.headers if name.lower() == b"sec-websocket-key"]
+    unwanted = {b"sec-websocket-extensions"}
+    if len(keys) != 1 or not _is_key(keys[0]):
+        unwanted.add(b"sec-websocket-key")
     return Request(
         stream_id=request.stream_id,
-        headers=headers,
+        headers=[(name, value) for name, value in request.headers if name.lower() not in unwanted],
         http_version=request.http_version,
         method=request.method,
         raw_path=request.raw_path,
         state=request.state,
     )
+
+
+def _is_key(value: bytes) -> bool:
+    """Say whether it is 16 bytes in base64 (RFC 6455 §4.2.1)."""
+    try:
+        return len(base64.b64decode(value, validate=True)) == _KEY_BYTES
+    except binascii.Error:
+        return False

@@ -79,8 +79,9 @@ class SseConnection:
     """One open event stream; satisfies `upstream.contract.Connection`.
 
     Attributes:
-        last_event_id: the id in force at the newest frame handed out; None before any, or after the vendor cleared it.
-        retry_seconds: the reconnection time the vendor last asked for; None before any.
+        last_event_id: the id in force at the newest frame handed out, or since then alone; None before any, or after the vendor
+            cleared it.
+        retry_seconds: the reconnection time the vendor last asked for; None before any. A feed has a backoff of its own.
         received_bytes: how many bytes came.
         heard_at: when the last of them came, in Trio's time; `silence_seconds` later it counts as dead.
     """
@@ -110,15 +111,22 @@ class SseConnection:
             self.received_bytes += len(chunk)
             self._parse(chunk)
         if not self._parsed:
+            self._all_is_handed_out()
             return None
         parsed = self._parsed.popleft()
+        if isinstance(parsed, SseMessage):
+            self.last_event_id = parsed.id or None
+        if not self._parsed:
+            self._all_is_handed_out()
         if isinstance(parsed, SseComment):
             return Comment(parsed.text)
-        if parsed.id is not None:
-            self.last_event_id = parsed.id or None
-        if parsed.retry is not None:
-            self.retry_seconds = parsed.retry / 1000
         return Frame(data=parsed.data, ts_recv=self._ts_recv, event=parsed.event)
+
+    def _all_is_handed_out(self) -> None:
+        """Take over what counts without an event: an id, a reconnection time."""
+        self.last_event_id = self._parser.last_event_id or None
+        if self._parser.retry_ms is not None:
+            self.retry_seconds = self._parser.retry_ms / 1000
 
     async def send(self, text: bytes) -> None:
         """Raise: nothing can be sent on an event stream."""

@@ -211,7 +211,7 @@ async def test_any_offer_of_compression_is_declined(offer: bytes):
         (b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n", b"", b"HTTP/1.1 400"),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64), b"", b"HTTP/1.1 400"),
         (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 40_000, b"", b"HTTP/1.1 431"),
-        (UPGRADE.replace(b"Version: 13", b"Version: 7") + b"\r\n", b"", b"HTTP/1.1 400"),
+        (UPGRADE.replace(b"Version: 13", b"Version: 7") + b"\r\n", b"", b"HTTP/1.1 426"),
         (b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", b"", b"HTTP/1.1 400"),
         (b"GET /fails HTTP/1.1\r\nHost: x\r\n\r\n", b"", b"HTTP/1.1 500"),
         (UPGRADE + b"\r\n", b"\xff\xff\xff\xff", b"HTTP/1.1 101"),

@@ -143,3 +143,49 @@ async def test_pinging_ends_with_its_connection():
             served.guard.terms.config.websocket_ping_interval = 1_000
             await (await opened(served)).aclose()
             await served.none_live()
+
+
+HANDSHAKE = {
+    "Host": "x",
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",  # RFC 6455 §1.3, and what it must be answered with
+}
+ACCEPTED = ("101", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", None)
+REFUSED = ("400", None, None)
+ANOTHER_VERSION = ("426", None, "13")
+
+
+@pytest.mark.parametrize(
+    ("changes", "answer"),
+    [
+        ({}, ACCEPTED),
+        ({"Connection": "keep-alive, upgrade", "Upgrade": "WebSocket"}, ACCEPTED),
+        ({"Sec-WebSocket-Extensions": ";;=,"}, ACCEPTED),
+        ({"Sec-WebSocket-Version": "8"}, ANOTHER_VERSION),
+        ({"Sec-WebSocket-Version": "13, 8"}, ANOTHER_VERSION),
+        ({"Sec-WebSocket-Version": ""}, ANOTHER_VERSION),
+        ({"Host": "x\r\nSec-WebSocket-Version: 13", "Sec-WebSocket-Version": "8"}, ANOTHER_VERSION),
+        ({"Sec-WebSocket-Key": ""}, REFUSED),
+        ({"Sec-WebSocket-Key": "YWJj"}, REFUSED),
+        ({"Sec-WebSocket-Key": "no base64 of anything!"}, REFUSED),
+        ({"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEA=="}, REFUSED),
+    ],
+)
+async def test_a_handshake_is_answered_as_rfc_6455_says(changes: dict[str, str], answer: tuple[str | None, ...]):
+    lines = [f"{name}: {value}" for name, value in {**HANDSHAKE, **changes}.items()]
+    with trio.fail_after(10):
+        async with guarded(App()) as served:
+            stream = await served.connect()
+            await stream.send_all("\r\n".join(("GET / HTTP/1.1", *lines, "", "")).encode())
+            status, *headers = (await stream.receive_some()).decode().split("\r\n\r\n")[0].split("\r\n")
+            said = dict(header.lower().split(": ", 1) for header in headers)
+            accept = next((header.split(": ")[1] for header in headers if "accept" in header), None)
+            assert (status.split()[1], accept, said.get("sec-websocket-version")) == answer
+            assert "sec-websocket-extensions" not in said
+            if answer != ACCEPTED:
+                assert await stream.receive_some() == b"", "a refused handshake leaves nothing open"
+            await stream.aclose()
+            await served.none_live()
+            assert served.guard.statistics().contained == 0

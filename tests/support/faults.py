@@ -138,6 +138,7 @@ class FaultProxy:
         accepted: how many connections were let through so far.
         door: what happens to those who come next, one fault each.
         always: what happens to whoever comes when `door` is empty; None = let through.
+        target_port: where new connections lead, on 127.0.0.1.
     """
 
     def __init__(self, port: int, target_port: int) -> None:
@@ -145,13 +146,13 @@ class FaultProxy:
         self.accepted = 0
         self.door: deque[AtTheDoor] = deque()
         self.always: AtTheDoor | None = None
-        self._target_port = target_port
+        self.target_port = target_port
         self._wires: set[Wire] = set()
         self._kept_out: set[trio.CancelScope] = set()
         self._black_hole = False
 
     def __repr__(self) -> str:
-        return f"<FaultProxy {self.port} -> {self._target_port}, {len(self._wires)} open>"
+        return f"<FaultProxy {self.port} -> {self.target_port}, {len(self._wires)} open>"
 
     @property
     def url(self) -> str:
@@ -204,7 +205,7 @@ class FaultProxy:
             await self._keep_out(client, fault)
             return
         try:
-            target = await trio.open_tcp_stream("127.0.0.1", self._target_port)
+            target = await trio.open_tcp_stream("127.0.0.1", self.target_port)
         except OSError:
             return
         self.accepted += 1

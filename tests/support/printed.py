@@ -5,22 +5,16 @@ the header that a browser's ignores; a WebSocket may only be talked to once it i
 (the hook) or cannot (the WebSocket class), it connects as nobody or with `?token=`.
 """
 
-import os
 import re
-import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from shutil import which
-from typing import Any
 
-from tests.support.data import ROOT, absent
+from tests.support.programs import CLIENTS, chromium, environment, needs_modules, node
 
-CLIENTS = ROOT / "tests/clients"
-MODULES = CLIENTS / "node_modules"
 SSE = "const EventSource = require('eventsource');\n"
 BASE = "process.env.BASE"
 
@@ -82,64 +76,32 @@ Lines = Callable[[int], list[str]]
 @contextmanager
 def in_node(code: str, folder: Path, environ: Mapping[str, str]) -> Iterator[Lines]:
     """Run a client under Node until the block ends."""
-    _needs_modules()
     script = folder / "client.tsx"
     script.write_text(code)
-    with _printing(["node", "-r", "sucrase/register/tsx", str(script)], environ) as process:
+    with node(script, "-r", "sucrase/register/tsx", environ=environ, output=subprocess.PIPE) as process:
         yield lambda count: [line.rstrip("\n") for _, line in zip(range(count), process.stdout, strict=False)]
 
 
 @contextmanager
 def in_browser(code: str, folder: Path, environ: Mapping[str, str]) -> Iterator[Lines]:
     """Run a client in a page of headless Chromium until the block ends; the page's origin is `PAGE` of `environ`."""
-    _needs_modules()
-    if which("chromium") is None:
-        absent("Chromium is not installed")
+    needs_modules()
     (folder / "client.tsx").write_text(code)
     make = ["node", str(CLIENTS / "page.cjs"), str(folder / "client.tsx")]
-    page = subprocess.run(make, capture_output=True, env=_environment(environ), check=True).stdout
-    with _site(page, int(environ["PAGE"].rpartition(":")[2])):
-        flags = ("--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--no-proxy-server")
-        profile = f"--user-data-dir={folder / 'profile'}"
-        with _printing(["chromium", *flags, profile, environ["PAGE"]], environ) as process:
-            said = (found[1] for line in process.stdout if (found := CONSOLE.search(line)))
-            yield lambda count: [line for _, line in zip(range(count), said, strict=False)]
+    page = subprocess.run(make, capture_output=True, env=environment(environ), check=True).stdout
+    told = {"environ": environ, "output": subprocess.PIPE}
+    with (
+        _site(page, int(environ["PAGE"].rpartition(":")[2])),
+        chromium(environ["PAGE"], folder, "--enable-logging=stderr", **told) as process,
+    ):
+        said = (found[1] for line in process.stdout if (found := CONSOLE.search(line)))
+        yield lambda count: [line for _, line in zip(range(count), said, strict=False)]
 
 
 CONSOLE = re.compile(r':CONSOLE[:(]\d+\)?\] "(.*)", source: ')
 """How Chromium logs what a page prints."""
 
 WAYS = {"Node": in_node, "Chromium": in_browser}
-
-
-def _needs_modules() -> None:
-    if which("node") is None:
-        absent("Node is not installed")
-    if not MODULES.is_dir():
-        absent("npm's modules are not installed: npm install --no-package-lock --prefix tests/clients")
-
-
-def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    return {**os.environ, "NODE_PATH": f"{MODULES}{os.pathsep}{CLIENTS}", **environ}
-
-
-@contextmanager
-def _printing(command: list[str], environ: Mapping[str, str]) -> Iterator[Any]:
-    """Run a program until the block ends, with all that it started."""
-    with subprocess.Popen(
-        command,
-        cwd=CLIENTS,
-        env=_environment(environ),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextmanager

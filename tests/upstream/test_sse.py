@@ -143,8 +143,23 @@ async def test_event_id_counts_only_once_its_event_was_handed_out():
         await connection.aclose()
 
 
-async def test_retry_is_remembered_for_who_reconnects():
-    async with open_vendor(streaming(b"retry: 3000\ndata: a\n\n")) as vendor, connector() as sse_connector:
+@pytest.mark.parametrize("size", [1, 4096])
+async def test_an_id_without_an_event_counts_as_in_a_browser(size):
+    """HTML, "dispatch the event", step 1: the last event id is set even when there is no data."""
+    raw = b"id: 1\ndata: a\n\nid: 2\n\nid: 3\n"  # the third never ended
+    async with open_vendor(streaming(raw, size)) as vendor, connector() as sse_connector:
+        connection = await sse_connector.connect(HttpRequest(url=vendor.url))
+        seen = []
+        while connection.received_bytes < len(raw):
+            await connection.receive()
+            seen.append(connection.last_event_id)
+        assert seen[-1] == "2"
+        await connection.aclose()
+
+
+@pytest.mark.parametrize("raw", [b"retry: 3000\ndata: a\n\n", b"data: a\n\nretry: 3000\n\n"])
+async def test_retry_is_remembered_for_who_reconnects(raw):
+    async with open_vendor(streaming(raw)) as vendor, connector() as sse_connector:
         connection = await sse_connector.connect(HttpRequest(url=vendor.url))
         await connection.receive()
         assert connection.retry_seconds == 3

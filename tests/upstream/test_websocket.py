@@ -1,5 +1,7 @@
 """WebSockets of a vendor, frame by frame as its documents print them, on real loopback sockets."""
 
+import base64
+import hashlib
 import struct
 from contextlib import asynccontextmanager
 
@@ -166,6 +168,49 @@ async def test_refusal_whose_body_ends_with_the_connection_is_a_refusal_too():
 async def test_answer_that_is_no_upgrade_is_a_loss(raw, words):
     async with open_vendor(saying(raw)) as vendor, connector() as ws:
         with pytest.raises(TransportLost, match=words):
+            await ws.connect(HttpRequest(url=vendor.websocket_url))
+
+
+def accepting(*instead: str):
+    """Return a script that accepts the upgrade, with these lines for those of the same name, and then waits."""
+
+    async def script(call):
+        digest = hashlib.sha1(
+            call.headers["sec-websocket-key"].encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        ).digest()
+        lines = [
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            f"Sec-WebSocket-Accept: {base64.b64encode(digest).decode()}",
+        ]
+        others = {line.partition(":")[0] for line in instead}
+        kept = [line for line in lines if line.partition(":")[0] not in others]
+        await call.send("\r\n".join(["HTTP/1.1 101 Switching Protocols", *kept, *instead, "", ""]).encode())
+        await call.until_client_leaves()
+
+    return script
+
+
+@pytest.mark.parametrize("instead", [(), ("Upgrade: WebSocket", "Connection: keep-alive, UPGRADE")])
+async def test_an_upgrade_may_be_spelled_in_any_case(instead):
+    async with open_vendor(accepting(*instead)) as vendor, connector() as ws:
+        await (await ws.connect(HttpRequest(url=vendor.websocket_url))).aclose()
+
+
+@pytest.mark.parametrize(
+    "instead",
+    [
+        ("Upgrade: h2c",),
+        ("Connection: close",),
+        ("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",),
+        ("Sec-WebSocket-Extensions: permessage-deflate",),
+        ("Sec-WebSocket-Protocol: chat",),
+    ],
+)
+async def test_an_upgrade_to_what_was_not_asked_for_is_a_loss(instead):
+    """RFC 6455 §4.1: another protocol, another key's answer, an extension or a subprotocol that we did not offer."""
+    async with open_vendor(accepting(*instead)) as vendor, connector() as ws:
+        with pytest.raises(TransportLost, match="the answer is no WebSocket handshake"):
             await ws.connect(HttpRequest(url=vendor.websocket_url))
 
 

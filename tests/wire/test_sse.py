@@ -1,7 +1,7 @@
 """The event-stream grammar against the HTML standard: its examples, a literal reading of its text, and any chunking."""
 
 import itertools
-import re
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.errors import VendorProtocolError
 from bridge.wire.sse import SseComment, SseMessage, SseParser, sse_comment, sse_message, sse_retry
+from tests.wire.event_streams import PIECES, PUBLISHED, Said, read_by_the_steps
 
 
 def parse(*chunks: bytes | str, bound: int = 1_000_000) -> list[SseMessage | SseComment]:
@@ -16,68 +17,22 @@ def parse(*chunks: bytes | str, bound: int = 1_000_000) -> list[SseMessage | Sse
     return [said for chunk in chunks for said in parser.feed(chunk.encode() if isinstance(chunk, str) else chunk)]
 
 
-def reference(stream: bytes) -> tuple[list[tuple], str | None]:
-    """The standard's algorithm, step by step, over the whole stream's text; nothing shared with the code under test."""
-    text = stream.decode("utf-8", "replace")
-    text = text.removeprefix("\ufeff")
-    lines = re.split("\r\n|\n|\r", text)[:-1]  # the last piece has no line end: never processed
-    said: list[tuple] = []
-    data_buffer = event_type = ""
-    id_buffer: str | None = None
-    last_event_id: str | None = None
-    for line in lines:
-        if line == "":
-            last_event_id = id_buffer
-            if data_buffer != "":
-                said.append(("message", data_buffer[:-1], event_type, last_event_id))
-            data_buffer = event_type = ""
-        elif line.startswith(":"):
-            said.append(("comment", line[1:].removeprefix(" ")))
-        else:
-            field, value = line.split(":", 1) if ":" in line else (line, "")
-            value = value.removeprefix(" ")
-            if field == "event":
-                event_type = value
-            elif field == "data":
-                data_buffer += value + "\n"
-            elif field == "id" and "\0" not in value:
-                id_buffer = value
-    return said, last_event_id
+def said_by(parser: SseParser, said: list[SseMessage | SseComment]) -> Said:
+    """Return what a parser said and kept, in the reference's words."""
+    return Said(
+        [(one.data.decode("utf-8", "replace"), one.event, one.id) for one in said if isinstance(one, SseMessage)],
+        [one.text for one in said if isinstance(one, SseComment)],
+        parser.last_event_id,
+        parser.retry_ms,
+    )
 
 
-def plain(said: list[SseMessage | SseComment]) -> list[tuple]:
-    return [
-        ("comment", one.text)
-        if isinstance(one, SseComment)
-        else ("message", one.data.decode("utf-8", "replace"), one.event, one.id)
-        for one in said
-    ]
+def read_in(pieces: Iterable[bytes]) -> Said:
+    parser = SseParser()
+    return said_by(parser, [one for piece in pieces for one in parser.feed(piece)])
 
 
-grammar = st.lists(
-    st.sampled_from(
-        [
-            *(
-                b"\n",
-                b"\r",
-                b"\r\n",
-                b"\n\n",
-                b":",
-                b" ",
-                b"data",
-                b"data:",
-                b"data: ",
-                b"id: ",
-                b"id",
-                b"event: ",
-                b"retry: ",
-            ),
-            *(b"7", b"x", b"\0", b"\xef\xbb\xbf", b"\xe2\x80\xa8", b"\xff", b"\xc3", b"dat", b"evento: "),
-            *(b"id: 7\n\n", b"id\n", b"data: x\n", b"event: t\r\n", b": c\r"),
-        ]
-    ),
-    max_size=40,
-).map(b"".join)
+grammar = st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join)
 
 
 @st.composite
@@ -91,9 +46,30 @@ def chunked(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
 @given(chunked())
 def test_any_chunking_says_what_the_standards_own_steps_say(case):
     stream, chunks = case
-    parser = SseParser()
-    said = [one for chunk in chunks for one in parser.feed(chunk)]
-    assert (plain(said), parser.last_event_id) == reference(stream)
+    assert read_in(chunks) == read_by_the_steps(stream)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_cases_wherever_they_are_cut(name):
+    text, messages = PUBLISHED[name]
+    stream = text.encode()
+    whole = read_in([stream])
+    assert [(data, event, last_id or "") for data, event, last_id in whole.messages] == messages
+    assert whole == read_by_the_steps(stream) == read_in(stream[i : i + 1] for i in range(len(stream)))
+    for cut in range(len(stream)):
+        assert read_in([stream[:cut], stream[cut:]]) == whole
+
+
+def test_every_mix_of_line_ends_wherever_it_is_cut():
+    for ends in itertools.product((b"\n", b"\r", b"\r\n"), repeat=4):
+        lines = zip((b"data: a", b"", b"id: 7", b"data: b"), ends, strict=True)
+        stream = b"".join(line + end for line, end in lines) + b"\r\n\r\n"
+        expected = read_by_the_steps(stream)
+        one_end = ends[:2] == (b"\r", b"\n")  # so there is no empty line
+        assert [data for data, _, _ in expected.messages] == (["a\nb"] if one_end else ["a", "b"])
+        for cuts in itertools.combinations_with_replacement(range(len(stream)), 2):
+            edges = [0, *cuts, len(stream)]
+            assert read_in(stream[a:b] for a, b in itertools.pairwise(edges)) == expected
 
 
 @given(chunked(), st.integers(0, 30))
@@ -117,6 +93,14 @@ payload = st.text(st.characters(exclude_characters="\r", exclude_categories=["Cs
 def test_what_is_written_is_read_back(messages):
     stream = b"".join(sse_message(data, event, id_) for data, event, id_ in messages)
     assert parse(stream) == [SseMessage(data, event, id_) for data, event, id_ in messages]
+
+
+def test_whatever_is_in_data_comes_back_as_lines():
+    for parts in itertools.product(("\r", "\n", "a", ":", " ", "\0", "\ufeff", "data: x"), repeat=4):
+        data = "".join(parts)
+        expected = data.replace("\r\n", "\n").replace("\r", "\n")
+        read = read_by_the_steps(sse_message(data.encode(), "t", "7") + sse_message(b"next"))
+        assert read.messages == [(expected, "t", "7"), ("next", "", "7")]
 
 
 @given(one_line)
