@@ -33,6 +33,7 @@ class GuardStatistics(msgspec.Struct, frozen=True, kw_only=True):
         contained: errors that would have ended the process.
         hung_up: connections closed at once, for whatever reason.
         stalled: of these, because the client did not read.
+        unruly: ended with a GOAWAY because the client asked for too much work.
     """
 
     connections: int
@@ -40,6 +41,7 @@ class GuardStatistics(msgspec.Struct, frozen=True, kw_only=True):
     contained: int
     hung_up: int
     stalled: int
+    unruly: int
 
 
 class Guard:
@@ -91,4 +93,5 @@ class Guard:
             contained=self.terms.contained,
             hung_up=self.terms.hung_up,
             stalled=self.terms.stalled,
+            unruly=self.terms.unruly,
         )

@@ -232,7 +232,10 @@ class GuardedProtocol(ProtocolWrapper):
 
     def _h2(self) -> GuardedH2:
         seconds = self._connection.terms.write_deadline_seconds
-        return GuardedH2(*self._parts(), patience_seconds=seconds, stalled=self._connection.stalled)
+        connection = self._connection
+        return GuardedH2(
+            *self._parts(), patience_seconds=seconds, stalled=connection.stalled, unruly=connection.terms.on_unruly
+        )
 
     async def handle(self, event: Event) -> None:
         """Take what came from the socket; the preface of HTTP/2 changes the protocol."""

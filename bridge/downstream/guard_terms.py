@@ -35,6 +35,7 @@ class Terms:
         contained: errors that would have ended the process.
         hung_up: connections that were closed at once, for whatever reason.
         stalled: of these, because the client did not read.
+        unruly: ended because the client asked for too much work.
     """
 
     def __init__(self, app: ASGIFramework, write_deadline_seconds: float, ping_seconds: float | None = None) -> None:
@@ -47,6 +48,11 @@ class Terms:
         self.contained = 0
         self.hung_up = 0
         self.stalled = 0
+        self.unruly = 0
+
+    def on_unruly(self) -> None:
+        """Count a client that asked for too much work."""
+        self.unruly += 1
 
     def adopt(self, write_deadline_seconds: float, ping_seconds: float | None) -> None:
         """Keep to these from now on; how often a WebSocket is pinged was settled when it was opened."""
