@@ -43,6 +43,7 @@ sse_connections_per_user = 0
 websocket_connections_per_user = 0
 subscriptions_per_connection = 0
 connections_per_address = 0
+arrivals_per_address_per_second = 0
 connections = 0
 polls_per_user = 0
 linger_seconds = {linger}
