@@ -27,6 +27,10 @@ MANY_TOPICS_RATES = (1_000, 5_000, 10_000, 15_000, 20_000)
 LATENCY_RATE = 100
 SLOW_CLIENTS_RATE = 5_000
 STORM_RATE = 1_000
+HOSTILE_RATE = 1_000
+ATTACKS_PER_SECOND = 334
+"""With `--seconds 30`, ten thousand."""
+
 INGEST_RATE = 400_000
 """More than the bridge takes: the vendor then sends as fast as it is read."""
 
@@ -112,6 +116,28 @@ def slow_clients(scale: Scale) -> Iterator[Measurement]:
         yield msgspec.structs.replace(last, figures=figures)
 
 
+def hostile(scale: Scale) -> Iterator[Measurement]:
+    """Many topics at 1,000 events/s while one address opens silent, slow and malformed connections, against the calm before."""
+    crowd = many_topics_each(scale, "hostile", 500)
+    with Rig(guarded=True) as rig, rig.attacker() as attacker:
+        settle_in(rig, crowd, scale)
+        rate = scale.rate or HOSTILE_RATE
+        calm = run(rig, crowd, rate, scale)
+        yield calm
+        ports = {"port": rig.port("http"), "tls_port": rig.port("https")}
+        seconds = scale.seconds + WARM_SECONDS
+        attacker.ask("attack", **ports, per_second=ATTACKS_PER_SECOND, seconds=seconds)
+        stormy = run(rig, crowd, rate, scale)
+        attack, cut = attacker.ask("report"), rig.load.ask("report")["closed"]
+    figures = {"clients cut": cut, "hostile connections": attack["opened"], "closed": attack["closed"]}
+    figures["most open"] = attack["most"]
+    if calm.p99_ms and stormy.p99_ms:
+        figures["p99 against calm"] = stormy.p99_ms / calm.p99_ms
+    if calm.bridge_rss_bytes and stormy.bridge_rss_bytes:
+        figures["MiB more"] = (stormy.bridge_rss_bytes - calm.bridge_rss_bytes) / 2**20
+    yield msgspec.structs.replace(stormy, figures=figures)
+
+
 def resume_storm(scale: Scale) -> Iterator[Measurement]:
     """All clients are dropped at once under 1,000 events/s and come back with their cursors."""
     crowd = many_topics_each(scale, "resume-storm", 2_000)
@@ -194,6 +220,7 @@ WORKLOADS: dict[str, Callable[[Scale], Iterator[Measurement]]] = {
     "latency": latency,
     "idle": idle,
     "slow-clients": slow_clients,
+    "hostile": hostile,
     "resume-storm": resume_storm,
     "ingest": ingest,
 }
