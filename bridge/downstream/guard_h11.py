@@ -71,7 +71,7 @@ class GuardedH11(H11Protocol):
             return False
         if self.stream is None:
             return False
-        elif isinstance(event, h11.Data):
+        if isinstance(event, h11.Data):
             await self.stream.handle(Body(stream_id=STREAM_ID, data=event.data))
         elif isinstance(event, h11.EndOfMessage):
             await self.stream.handle(EndBody(stream_id=STREAM_ID))
