@@ -1,8 +1,10 @@
 """The door: lets connections in while there are not too many, in all, from one address and of one address in a second.
 
-Who comes too often is closed at once: that costs an accept. Who comes when the house is full is told so, with when to come back,
-as long as few are: an answer takes a handshake and a request to be read. These few are beside `limits.connections`, so that they
-never wait for a place. Our own files (feeds, logs) keep a share of what the system allows.
+Who comes too often is closed at once: that costs an accept. A request that is refused (a guessed token, say) counts as a
+connection, so that a guesser's connections are closed and it cannot come again faster than an address may. Who comes when the
+house is full is told so, with when to come back, as long as few are: an answer takes a handshake and a request to be read. These
+few are beside `limits.connections`, so that they never wait for a place. Our own files (feeds, logs) keep a share of what the
+system allows.
 """
 
 import os
@@ -91,9 +93,14 @@ class Door:
             self._count(address, reason)
             await self._refuse(stream, reason, now)
             return
+
+        def may_err() -> bool:
+            limits = self._limits
+            return trusted or self._visitors.arrives(home, trio.current_time(), limits)
+
         self._visitors.come(home)
         try:
-            await self._guard.serve(stream)
+            await self._guard.serve(stream, may_err)
         finally:
             self._visitors.leave(home)
 

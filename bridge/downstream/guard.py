@@ -19,7 +19,7 @@ import trio
 from hypercorn.typing import ASGIFramework
 
 from bridge.downstream.guard_connection import CONNECTION_KEY, GuardedConnection
-from bridge.downstream.guard_terms import Terms
+from bridge.downstream.guard_terms import MayErr, Terms, always
 
 __all__ = ["CONNECTION_KEY", "Guard", "GuardStatistics", "GuardedConnection"]
 
@@ -59,9 +59,14 @@ class Guard:
         self.accepted = 0
         self._none_live = trio.Event()
 
-    async def serve(self, stream: trio.abc.Stream) -> None:
-        """Serve one accepted connection until it ends; raises nothing but a cancellation."""
-        connection = GuardedConnection(self.terms, stream)
+    async def serve(self, stream: trio.abc.Stream, may_err: MayErr = always) -> None:
+        """Serve one accepted connection until it ends; raises nothing but a cancellation.
+
+        Args:
+            stream: the connection, its TLS handshake not yet done.
+            may_err: asked after each request that was refused; False = it was the last one of this connection.
+        """
+        connection = GuardedConnection(self.terms, stream, may_err)
         self.live.add(connection)
         self.accepted += 1
         try:

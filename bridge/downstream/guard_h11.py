@@ -10,11 +10,13 @@ from typing import Any, Final, cast
 import h11
 import trio
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.events import Body, Data, EndBody, Request
+from hypercorn.protocol.events import Body, Data, EndBody, Request, Response
+from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.h11 import STREAM_ID, H2ProtocolAssumedError, H11Protocol, H11WSConnection
 from hypercorn.protocol.http_stream import HTTPStream
 
 from bridge.downstream.guard_target import as_origin_form, refusal_of
+from bridge.downstream.guard_terms import MayErr, always, is_refusal
 from bridge.downstream.guard_websocket import GuardedWebSocket
 from bridge.errors import SubscriberProtocolError
 
@@ -23,11 +25,23 @@ MAX_PIPELINED_BYTES: Final = 65_536
 
 
 class GuardedH11(H11Protocol):
-    """Hypercorn's HTTP/1.1 with the differences above."""
+    """Hypercorn's HTTP/1.1 with the differences above.
 
-    def __init__(self, *arguments: Any) -> None:  # noqa: ANN401 - Hypercorn's nine, handed on
+    Args:
+        arguments: Hypercorn's nine.
+        may_err: see `guard_terms.MayErr`.
+    """
+
+    def __init__(self, *arguments: Any, may_err: MayErr = always) -> None:  # noqa: ANN401 - handed on
         super().__init__(*arguments)
+        self._may_err = may_err
         self._turn = trio.Lock()
+
+    async def stream_send(self, event: StreamEvent) -> None:
+        """Take what a stream has for its client; who may err no more hears its last answer."""
+        if isinstance(event, Response) and is_refusal(event.status_code) and not self._may_err():
+            event.headers.append((b"connection", b"close"))
+        await super().stream_send(event)
 
     async def handle(self, event: Event) -> None:
         """Take what came from the socket."""

@@ -27,7 +27,7 @@ import trio
 from h2.errors import ErrorCodes
 from hypercorn.events import Closed, RawData, Updated
 from hypercorn.events import Event as ConnectionEvent
-from hypercorn.protocol.events import Body, Data, Request, StreamClosed
+from hypercorn.protocol.events import Body, Data, Request, Response, StreamClosed
 from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.h2 import H2Protocol, StreamBuffer
 from hypercorn.protocol.http_stream import HTTPStream
@@ -37,6 +37,7 @@ from priority.priority import MissingStreamError
 from bridge.downstream.guard_buffer import HIGH_WATER_BYTES, BoundedStreamBuffer, PeerStalledError
 from bridge.downstream.guard_frames import CalmConnection
 from bridge.downstream.guard_request import is_malformed, is_readable
+from bridge.downstream.guard_terms import MayErr, always, is_refusal
 
 MAX_RESETS: Final = 200
 RESET_WINDOW_SECONDS: Final = 10.0
@@ -52,6 +53,7 @@ class GuardedH2(H2Protocol):
         patience_seconds: how long a client may take nothing of a stream.
         stalled: told when one did; its stream is then reset.
         unruly: told when the connection ends because its client asks for too much work.
+        may_err: see `guard_terms.MayErr`.
     """
 
     def __init__(
@@ -60,11 +62,13 @@ class GuardedH2(H2Protocol):
         patience_seconds: float,
         stalled: Callable[[], None],
         unruly: Callable[[], None],
+        may_err: MayErr = always,
     ) -> None:
         super().__init__(*arguments)
         self._patience_seconds = patience_seconds
         self._stalled = stalled
         self._unruly = unruly
+        self._may_err = may_err
         self._resets: deque[float] = deque(maxlen=MAX_RESETS)
         self.on_window: dict[int, Callable[[], None]] = {}
         settings = self.connection.local_settings
@@ -96,6 +100,9 @@ class GuardedH2(H2Protocol):
         """Take what a stream has for its client; a stream whose client takes nothing is reset."""
         if isinstance(event, StreamClosed):
             await self._on_closed(event)
+            return
+        if isinstance(event, Response) and is_refusal(event.status_code) and not self._may_err():
+            await self._end_unruly()
             return
         try:
             for piece in _pieces(event):
@@ -184,9 +191,12 @@ class GuardedH2(H2Protocol):
         now = trio.current_time()
         self._resets.append(now)
         if len(self._resets) == MAX_RESETS and now - self._resets[0] < RESET_WINDOW_SECONDS:
-            self._unruly()
-            await self.say_goodbye(ErrorCodes.ENHANCE_YOUR_CALM)
-            await self.send(Closed())
+            await self._end_unruly()
+
+    async def _end_unruly(self) -> None:
+        self._unruly()
+        await self.say_goodbye(ErrorCodes.ENHANCE_YOUR_CALM)
+        await self.send(Closed())
 
     async def _window_updated(self, stream_id: int | None) -> None:
         await super()._window_updated(stream_id)

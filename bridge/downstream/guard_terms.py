@@ -1,5 +1,6 @@
 """The guard's part 1: what all connections of a server share, the numbers they keep to, and how they have fared."""
 
+from collections.abc import Callable
 from typing import Final
 
 from hypercorn.app_wrappers import ASGIWrapper
@@ -21,6 +22,20 @@ MAX_HEADER_BYTES: Final = 32_768
 
 MAX_STREAMS: Final = 128
 """Of one HTTP/2 connection at once; RFC 9113 §6.5.2 asks for at least 100."""
+
+
+MayErr = Callable[[], bool]
+"""Told that a request was refused; returns whether its connection may make another."""
+
+
+def always() -> bool:
+    """Let a client err as often as it likes."""
+    return True
+
+
+def is_refusal(status: int) -> bool:
+    """Whether a status says that a request was its client's mistake."""
+    return 400 <= status < 500
 
 
 class Terms:

@@ -5,6 +5,8 @@ import os
 import ssl
 from contextlib import suppress
 
+import h2.errors
+import h2.events
 import pytest
 import structlog.testing
 import trio
@@ -172,6 +174,42 @@ async def test_an_address_that_comes_too_often_is_closed_unread_and_may_come_aga
                 await client.send_all(LAST_WORD)
             await said(client)
             await trio.sleep(0.2)
+
+
+@pytest.mark.parametrize("open_stream", [False, True], ids=["", "with a stream open"])
+async def test_who_guesses_over_http2_is_told_to_calm_down(open_stream):
+    limits = LimitSettings(arrivals_per_address_per_second=0.1, connections_per_address=5)
+    async with opened(small_house(served=SERVED, limits=limits), HANDLERS) as listening:
+        client = Http2Client(await connect(port_of(listening)))
+        await client.start()
+        if open_stream:
+            await client.request(get(b"/stream"))
+        for _ in range(4):  # its connection was the first
+            assert (await client.response(await client.request(get(b"/guess"))))[0] == 404
+        await client.request(get(b"/guess"))
+        end = await client.until(h2.events.ConnectionTerminated)
+        assert end.error_code == h2.errors.ErrorCodes.ENHANCE_YOUR_CALM
+        await trio.aclose_forcefully(client.stream)
+        assert listening.statistics().connections.unruly == 1
+        assert listening.statistics().connections.contained == 0
+
+
+@pytest.mark.parametrize(("trusted", "guesses"), [((), 5), (("127.0.0.1",), 30)], ids=["", "by way of a proxy"])
+async def test_who_guesses_over_http1_comes_no_faster_than_an_address_may(trusted: tuple[str, ...], guesses: int):
+    limits = LimitSettings(arrivals_per_address_per_second=0.1, connections_per_address=5)
+    listen = ListenSettings(bind=("127.0.0.1:0",), trusted_proxies=trusted)
+    async with opened(small_house(served=SERVED, listen=listen, limits=limits), HANDLERS) as listening:
+        client = await connect(port_of(listening))
+        await client.send_all(ASK.replace(b"healthz", b"guess") * guesses + LAST_WORD)
+        answers = await said(client)
+        if trusted:
+            assert answers.count(b"HTTP/1.1 404") == guesses
+            assert answers.count(b"HTTP/1.1 200") == 1
+        else:
+            assert answers.count(b"HTTP/1.1 404") == guesses
+            assert answers.count(b"HTTP/1.1 200") == 0
+            assert answers.lower().count(b"connection: close") == 1
+            assert await said(await connect(port_of(listening))) == b""
 
 
 async def test_an_address_has_a_burst_and_then_its_rate():
