@@ -1,8 +1,9 @@
 """The guard's part 3: a WebSocket on HTTP/1.1.
 
 It differs from Hypercorn's own in this: no permessage-deflate (compressed frames cannot be shared, cost memory for each client,
-and a malformed offer raised); a broken or early frame ends the connection with the right close code; an oversized message
-ends it, and the app is told; the app learns the close code that the client gave; a refused handshake leaves nothing open.
+and a malformed offer raised); a broken or early frame ends the connection with the right close code; an oversized message or a
+flood of pings ends it, and the app is told; the app learns the close code that the client gave; a refused handshake leaves
+nothing open.
 """
 
 from typing import Final, cast
@@ -16,6 +17,8 @@ from wsproto.events import CloseConnection, Message, Ping
 from wsproto.events import Event as WebSocketEvent
 from wsproto.frame_protocol import CloseReason
 
+from bridge.downstream.guard_frames import FrameBudget
+
 _NO_STATUS: Final = 1005
 """What an app is told when the client's close frame held no code (RFC 6455 §7.1.5)."""
 
@@ -25,6 +28,7 @@ class GuardedWebSocket(WSStream):
 
     _client_code: int | None = None
     _pinging: trio.CancelScope | None = None
+    _pings: FrameBudget | None = None
 
     async def handle(self, event: Event) -> None:
         """Take what the connection's protocol says."""
@@ -64,6 +68,8 @@ class GuardedWebSocket(WSStream):
 
     async def _handle_events(self) -> None:
         for event in self.connection.events():
+            if self.closed:
+                return
             if isinstance(event, CloseConnection):
                 await self._on_close(event)
                 return
@@ -81,7 +87,16 @@ class GuardedWebSocket(WSStream):
                 self.buffer.clear()
                 await self._put(message)
         elif isinstance(event, Ping):
-            await self._send_wsproto_event(event.response())
+            await self._answer(event)
+
+    async def _answer(self, ping: Ping) -> None:
+        """Send the pong, up to as many as an HTTP/2 client may have frames."""
+        now = trio.current_time()
+        self._pings = self._pings or FrameBudget(now)
+        if self._pings.spend(now):
+            await self._send_wsproto_event(ping.response())
+        else:
+            await self._fail(CloseReason.POLICY_VIOLATION)
 
     async def _put(self, message: dict[str, object]) -> None:
         if self.app_put is not None and self.state is ASGIWebsocketState.CONNECTED:
