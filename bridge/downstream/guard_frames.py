@@ -21,7 +21,7 @@ from h2.events import Event
 from hpack.exceptions import HPACKDecodingError
 from hyperframe.frame import Frame, HeadersFrame, SettingsFrame
 
-FRAMES_AHEAD: Final = 1_000
+FRAMES_AHEAD: Final = 500
 """What a client may send at once: far more than a page that opens, or a hundred streams that are closed together."""
 
 FRAMES_PER_SECOND: Final = 100

@@ -45,6 +45,19 @@ RESET_WINDOW_SECONDS: Final = 10.0
 all its tabs is far below."""
 
 
+SLICE_BYTES: Final = 4_096
+"""What is taken of one client before others have a turn: some two hundred of the smallest frames."""
+
+_OF_USE: Final = (
+    h2.events.DataReceived,
+    h2.events.StreamEnded,
+    h2.events.WindowUpdated,
+    h2.events.RemoteSettingsChanged,
+    h2.events.ConnectionTerminated,
+)
+"""What Hypercorn does something for; for the rest it would only write once more."""
+
+
 class GuardedH2(H2Protocol):
     """Hypercorn's HTTP/2 with the differences above.
 
@@ -80,9 +93,17 @@ class GuardedH2(H2Protocol):
         if not isinstance(event, RawData):
             await super().handle(event)
             return
+        for start in range(0, len(event.data), SLICE_BYTES):
+            if start:
+                await trio.lowlevel.checkpoint()
+            if self.closed:
+                return
+            await self._take(event.data[start : start + SLICE_BYTES])
+
+    async def _take(self, data: bytes) -> None:
         self.connection.now = trio.current_time()
         try:
-            events = self.connection.receive_data(event.data)
+            events = self.connection.receive_data(data)
         except h2.exceptions.ProtocolError as error:
             if isinstance(error, h2.exceptions.DenialOfServiceError):
                 self._unruly()
@@ -162,7 +183,7 @@ class GuardedH2(H2Protocol):
                 self.connection.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id)
             elif isinstance(event, h2.events.StreamReset):
                 await self._on_reset(event)
-            else:
+            elif isinstance(event, _OF_USE):
                 await super()._handle_events([event])
         await self._flush()
 
