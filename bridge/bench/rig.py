@@ -42,7 +42,8 @@ mode = "none"
 sse_connections_per_user = 0
 websocket_connections_per_user = 0
 subscriptions_per_connection = 0
-connections_per_address = 0
+connections_per_address = {per_address}
+arrivals_per_address_per_second = {arrivals}
 connections = 0
 polls_per_user = 0
 linger_seconds = {linger}
@@ -59,11 +60,15 @@ max_connections = 11
 class Rig:
     """The three processes. A context manager; leaving it ends them.
 
+    Args:
+        guarded: whether the bridge has its default limits by address; else it has none.
+
     Attributes:
         pinned: whether the bridge has a core for itself.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, guarded: bool = False) -> None:
+        self._guarded = guarded
         self._stack = ExitStack()
         self._urls: dict[str, str] = {}
         usable = cores()
@@ -89,6 +94,14 @@ class Rig:
     def cost(self) -> Cost:
         """What the bridge has cost so far."""
         return cost_of(self._bridge.pid)
+
+    def port(self, scheme: str) -> int:
+        """Where the bridge listens for `http` or `https`."""
+        return int(self._urls[scheme].rpartition(":")[2])
+
+    def attacker(self) -> Helper:
+        """Return a hostile peer, which shares a core with vendor and load; a context manager of its own."""
+        return Helper("bridge.bench.attack", self._other)
 
     def head(self) -> int:
         """How many publications the bridge's log has had."""
@@ -117,7 +130,7 @@ class Rig:
         Raises:
             TransportLost: some were refused, or never began.
         """
-        port = int(self._urls["https" if way.secure else "http"].rpartition(":")[2])
+        port = self.port("https" if way.secure else "http")
         opened = self.load.ask(
             "open", port=port, way=way, topics=topics, stalled_percent=stalled_percent, watchful=watchful
         )
@@ -130,7 +143,15 @@ class Rig:
         certificate, key = write_certificate(folder)
         config = folder / "bench.toml"
         port = self.vendor.ask("listen")["port"]
-        text = _CONFIGURATION.format(certificate=certificate, key=key, linger=LINGER_SECONDS, port=port)
+        per_address, arrivals = (1_000, 100) if self._guarded else (0, 0)
+        text = _CONFIGURATION.format(
+            certificate=certificate,
+            key=key,
+            linger=LINGER_SECONDS,
+            port=port,
+            per_address=per_address,
+            arrivals=arrivals,
+        )
         config.write_text(text, "utf-8")
         command = [sys.executable, "-m", "bridge", "serve", "--config", str(config), "--log-level", "warning"]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603 - ourselves

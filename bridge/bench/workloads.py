@@ -27,6 +27,10 @@ MANY_TOPICS_RATES = (1_000, 5_000, 10_000, 15_000, 20_000)
 LATENCY_RATE = 100
 SLOW_CLIENTS_RATE = 5_000
 STORM_RATE = 1_000
+HOSTILE_RATE = 1_000
+ATTACKS_PER_SECOND = 334
+"""With `--seconds 30`, ten thousand."""
+
 INGEST_RATE = 400_000
 """More than the bridge takes: the vendor then sends as fast as it is read."""
 
@@ -112,6 +116,29 @@ def slow_clients(scale: Scale) -> Iterator[Measurement]:
         yield msgspec.structs.replace(last, figures=figures)
 
 
+def hostile(scale: Scale) -> Iterator[Measurement]:
+    """Many topics at 1,000 events/s while one address opens silent, slow and malformed connections, between two calms."""
+    crowd = many_topics_each(scale, "hostile", 500)
+    rate = scale.rate or HOSTILE_RATE
+    with Rig(guarded=True) as rig:
+        settle_in(rig, crowd, scale)
+        before = run(rig, crowd, rate, scale)
+        yield before
+        with rig.attacker() as attacker:
+            ports = {"port": rig.port("http"), "tls_port": rig.port("https")}
+            attacker.ask("attack", **ports, per_second=ATTACKS_PER_SECOND, seconds=scale.seconds + WARM_SECONDS)
+            stormy = run(rig, crowd, rate, scale)
+            attack = attacker.ask("report")
+        after = run(rig, crowd, rate, scale)
+        cut = rig.load.ask("report")["closed"]
+    figures = {"hostile connections": attack["opened"], "closed": attack["closed"], "most open": attack["most"]}
+    figures["clients cut"] = cut
+    if before.p99_ms and stormy.p99_ms and after.p99_ms:
+        figures["p99 against the calms' mean"] = 2 * stormy.p99_ms / (before.p99_ms + after.p99_ms)
+    yield msgspec.structs.replace(stormy, figures=figures, remark="under attack")
+    yield msgspec.structs.replace(after, remark="calm again")
+
+
 def resume_storm(scale: Scale) -> Iterator[Measurement]:
     """All clients are dropped at once under 1,000 events/s and come back with their cursors."""
     crowd = many_topics_each(scale, "resume-storm", 2_000)
@@ -194,6 +221,7 @@ WORKLOADS: dict[str, Callable[[Scale], Iterator[Measurement]]] = {
     "latency": latency,
     "idle": idle,
     "slow-clients": slow_clients,
+    "hostile": hostile,
     "resume-storm": resume_storm,
     "ingest": ingest,
 }

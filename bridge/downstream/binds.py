@@ -10,6 +10,7 @@ import msgspec
 import trio
 
 from bridge.downstream.certificates import Keyring
+from bridge.downstream.eager import EagerListener
 from bridge.downstream.origin import proxy_networks
 from bridge.downstream.settings import AuthSettings, ListenSettings
 from bridge.errors import ConfigError
@@ -19,7 +20,7 @@ BACKLOG: Final = 1_024
 
 _EVERYWHERE: Final = frozenset({"", "*"})
 
-Listener = trio.SocketListener | trio.SSLListener[trio.SocketStream]
+Listener = EagerListener | trio.SSLListener[trio.SocketStream]
 
 
 class Bind(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,10 +115,11 @@ async def open_listeners(listen: ListenSettings, keyring: Keyring | None) -> tup
     return opened, urls
 
 
-async def _open(key: str, text: str) -> Sequence[trio.SocketListener]:
+async def _open(key: str, text: str) -> Sequence[EagerListener]:
     try:
         bind = parse_bind(text)
-        return await trio.open_tcp_listeners(bind.port, host=bind.host or None, backlog=BACKLOG)
+        opened = await trio.open_tcp_listeners(bind.port, host=bind.host or None, backlog=BACKLOG)
+        return [EagerListener(each) for each in opened]
     except ValueError as error:
         raise ConfigError(f"{key}: {error}") from error
     except OSError as error:
@@ -142,6 +144,6 @@ def _reason(error: OSError) -> str:
             return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
 
 
-def _where(listener: trio.SocketListener) -> str:
+def _where(listener: EagerListener) -> str:
     host, port = listener.socket.getsockname()[:2]
     return str(Bind(host=host, port=port))

@@ -19,7 +19,7 @@ import trio
 from hypercorn.typing import ASGIFramework
 
 from bridge.downstream.guard_connection import CONNECTION_KEY, GuardedConnection
-from bridge.downstream.guard_terms import Terms
+from bridge.downstream.guard_terms import MayErr, Terms, always
 
 __all__ = ["CONNECTION_KEY", "Guard", "GuardStatistics", "GuardedConnection"]
 
@@ -33,6 +33,7 @@ class GuardStatistics(msgspec.Struct, frozen=True, kw_only=True):
         contained: errors that would have ended the process.
         hung_up: connections closed at once, for whatever reason.
         stalled: of these, because the client did not read.
+        unruly: ended with a GOAWAY because the client asked for too much work.
     """
 
     connections: int
@@ -40,6 +41,7 @@ class GuardStatistics(msgspec.Struct, frozen=True, kw_only=True):
     contained: int
     hung_up: int
     stalled: int
+    unruly: int
 
 
 class Guard:
@@ -57,9 +59,14 @@ class Guard:
         self.accepted = 0
         self._none_live = trio.Event()
 
-    async def serve(self, stream: trio.abc.Stream) -> None:
-        """Serve one accepted connection until it ends; raises nothing but a cancellation."""
-        connection = GuardedConnection(self.terms, stream)
+    async def serve(self, stream: trio.abc.Stream, may_err: MayErr = always) -> None:
+        """Serve one accepted connection until it ends; raises nothing but a cancellation.
+
+        Args:
+            stream: the connection, its TLS handshake not yet done.
+            may_err: asked after each request that was refused; False = it was the last one of this connection.
+        """
+        connection = GuardedConnection(self.terms, stream, may_err)
         self.live.add(connection)
         self.accepted += 1
         try:
@@ -91,4 +98,5 @@ class Guard:
             contained=self.terms.contained,
             hung_up=self.terms.hung_up,
             stalled=self.terms.stalled,
+            unruly=self.terms.unruly,
         )

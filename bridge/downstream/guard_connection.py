@@ -22,7 +22,7 @@ from bridge.downstream.guard_h2 import GuardedH2
 from bridge.downstream.guard_h11 import GuardedH11
 from bridge.downstream.guard_socket import SharedSocket
 from bridge.downstream.guard_tasks import DISCONNECT_GRACE_SECONDS, AppTasks
-from bridge.downstream.guard_terms import Terms
+from bridge.downstream.guard_terms import MayErr, Terms, always
 
 CONNECTION_KEY: Final = "bridge.connection"
 """Where an app finds its connection in `scope["state"]`."""
@@ -45,13 +45,14 @@ log = structlog.get_logger(__name__)
 class GuardedConnection(TCPServer):
     """One connection; also the `PeerConnection` that its apps find under `CONNECTION_KEY`."""
 
-    def __init__(self, terms: Terms, stream: trio.abc.Stream) -> None:
+    def __init__(self, terms: Terms, stream: trio.abc.Stream, may_err: MayErr = always) -> None:
         if isinstance(stream, trio.SSLStream):
             self.socket = stream.transport_stream = SharedSocket(stream.transport_stream)
         else:
             self.socket = stream = SharedSocket(cast("trio.SocketStream", stream))
         super().__init__(terms.app, terms.config, terms.context, {}, cast("Any", stream))
         self.terms = terms
+        self.may_err = may_err
         self.established = False
         self._scope = trio.CancelScope()
         self._reading = trio.CancelScope()
@@ -215,7 +216,11 @@ class GuardedProtocol(ProtocolWrapper):
             connection.protocol_send,
             alpn,
         )
-        self.protocol = self._h2() if isinstance(self.protocol, H2Protocol) else GuardedH11(*self._parts())
+        self.protocol = (
+            self._h2()
+            if isinstance(self.protocol, H2Protocol)
+            else GuardedH11(*self._parts(), may_err=connection.may_err)
+        )
 
     def _parts(self) -> tuple[Any, ...]:
         return (
@@ -232,7 +237,14 @@ class GuardedProtocol(ProtocolWrapper):
 
     def _h2(self) -> GuardedH2:
         seconds = self._connection.terms.write_deadline_seconds
-        return GuardedH2(*self._parts(), patience_seconds=seconds, stalled=self._connection.stalled)
+        connection = self._connection
+        return GuardedH2(
+            *self._parts(),
+            patience_seconds=seconds,
+            stalled=connection.stalled,
+            unruly=connection.terms.on_unruly,
+            may_err=connection.may_err,
+        )
 
     async def handle(self, event: Event) -> None:
         """Take what came from the socket; the preface of HTTP/2 changes the protocol."""

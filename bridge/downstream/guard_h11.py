@@ -1,7 +1,8 @@
 """The guard's part 4: HTTP/1.1.
 
 It differs from Hypercorn's own in this: a WebSocket is the guarded one; a pipelined request waits without stopping the reader,
-so a client that leaves is still noticed; `Upgrade: h2c` is ignored (HTTP/2 without TLS is spoken by prior knowledge only).
+so a client that leaves is still noticed; `Upgrade: h2c` is ignored (HTTP/2 without TLS is spoken by prior knowledge only); what
+`guard_target` finds wrong is refused; what comes behind a `Connection: close` is thrown away instead of spoiling the answer.
 """
 
 from typing import Any, Final, cast
@@ -9,10 +10,13 @@ from typing import Any, Final, cast
 import h11
 import trio
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.events import Body, Data, EndBody, Request
+from hypercorn.protocol.events import Body, Data, EndBody, Request, Response
+from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.h11 import STREAM_ID, H2ProtocolAssumedError, H11Protocol, H11WSConnection
 from hypercorn.protocol.http_stream import HTTPStream
 
+from bridge.downstream.guard_target import as_origin_form, refusal_of
+from bridge.downstream.guard_terms import MayErr, always, is_refusal
 from bridge.downstream.guard_websocket import GuardedWebSocket
 from bridge.errors import SubscriberProtocolError
 
@@ -21,16 +25,29 @@ MAX_PIPELINED_BYTES: Final = 65_536
 
 
 class GuardedH11(H11Protocol):
-    """Hypercorn's HTTP/1.1 with the differences above."""
+    """Hypercorn's HTTP/1.1 with the differences above.
 
-    def __init__(self, *arguments: Any) -> None:  # noqa: ANN401 - Hypercorn's nine, handed on
+    Args:
+        arguments: Hypercorn's nine.
+        may_err: see `guard_terms.MayErr`.
+    """
+
+    def __init__(self, *arguments: Any, may_err: MayErr = always) -> None:  # noqa: ANN401 - handed on
         super().__init__(*arguments)
+        self._may_err = may_err
         self._turn = trio.Lock()
+
+    async def stream_send(self, event: StreamEvent) -> None:
+        """Take what a stream has for its client; who may err no more hears its last answer."""
+        if isinstance(event, Response) and is_refusal(event.status_code) and not self._may_err():
+            event.headers.append((b"connection", b"close"))
+        await super().stream_send(event)
 
     async def handle(self, event: Event) -> None:
         """Take what came from the socket."""
         if isinstance(event, RawData):
-            self.connection.receive_data(event.data)
+            if self.connection.their_state is not h11.MUST_CLOSE:
+                self.connection.receive_data(event.data)
             await self._proceed()
         else:
             await super().handle(event)
@@ -43,32 +60,32 @@ class GuardedH11(H11Protocol):
         while True:
             if self.connection.they_are_waiting_for_100_continue:
                 await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=[]))
+            if self.connection.their_state is h11.MUST_CLOSE:
+                return
             try:
                 event = self.connection.next_event()
             except h11.RemoteProtocolError as error:
-                await self._refuse(error)
+                await self._refuse(error.error_status_hint)
                 return
             if not await self._take(event):
                 return
 
-    async def _refuse(self, error: h11.RemoteProtocolError) -> None:
+    async def _refuse(self, status: int) -> None:
         if self.connection.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            await self._send_error_response(error.error_status_hint)
+            await self._send_error_response(status)
         await self.send(Closed())
 
     async def _take(self, event: object) -> bool:
         """Handle one event of h11's; False when there is nothing more to do until bytes come or the request ends."""
         if isinstance(event, h11.Request):
-            await self._check_protocol(event)  # before it counts as a request: HTTP/2's preface is none
-            await self.send(Updated(idle=False))
-            await self._create_stream(event)
-        elif event is h11.PAUSED:
+            return await self._begin(event)
+        if event is h11.PAUSED:
             if len(self.connection.trailing_data[0]) > MAX_PIPELINED_BYTES:
                 raise SubscriberProtocolError("too much was sent ahead of the answer")
             return False
-        elif self.stream is None:
+        if self.stream is None:
             return False
-        elif isinstance(event, h11.Data):
+        if isinstance(event, h11.Data):
             await self.stream.handle(Body(stream_id=STREAM_ID, data=event.data))
         elif isinstance(event, h11.EndOfMessage):
             await self.stream.handle(EndBody(stream_id=STREAM_ID))
@@ -76,6 +93,16 @@ class GuardedH11(H11Protocol):
             await self.stream.handle(event)
         else:
             return False
+        return True
+
+    async def _begin(self, request: h11.Request) -> bool:
+        await self._check_protocol(request)  # before it counts as a request: HTTP/2's preface is none
+        refusal = refusal_of(request)
+        if refusal is not None:
+            await self._refuse(refusal)
+            return False
+        await self.send(Updated(idle=False))
+        await self._create_stream(request)
         return True
 
     async def _maybe_recycle(self) -> None:
@@ -100,13 +127,14 @@ class GuardedH11(H11Protocol):
         self.stream = stream
         if isinstance(stream, GuardedWebSocket):
             self.connection = H11WSConnection(cast("h11.Connection", self.connection))
+        target, headers = as_origin_form(request)
         await stream.handle(
             Request(
                 stream_id=STREAM_ID,
-                headers=list(request.headers),
+                headers=headers,
                 http_version=request.http_version.decode(),
                 method=request.method.decode("ascii").upper(),
-                raw_path=request.target,
+                raw_path=target,
                 state=self.connection_state,
             )
         )

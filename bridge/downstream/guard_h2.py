@@ -8,7 +8,9 @@ It differs from Hypercorn's own in this:
   process or the connection; a malformed one ends its stream (stock: the connection), see `guard_request`;
 * DATA for a request that was answered already is thrown away, its window given back;
 * WebSocket over HTTP/2 (RFC 8441) is not advertised: its close never ended the stream. Browsers then use HTTP/1.1;
-* priorities (deprecated by RFC 9113) are ignored; resets in masses end the connection (CVE-2023-44487);
+* priorities (deprecated by RFC 9113) are ignored;
+* a client that has streams reset in masses, by itself (CVE-2023-44487) or by us (CVE-2025-8671), or sends more frames than
+  `guard_frames` allows, gets a GOAWAY;
 * a response that breaks off is reset (stock: its client waits for ever);
 * a draining server refuses new streams as safe to repeat, and says GOAWAY after the last.
 """
@@ -23,99 +25,37 @@ import h2.exceptions
 import h2.settings
 import trio
 from h2.errors import ErrorCodes
-from hypercorn.events import Updated
-from hypercorn.protocol.events import Body, Data, Request, StreamClosed
+from hypercorn.events import Closed, RawData, Updated
+from hypercorn.events import Event as ConnectionEvent
+from hypercorn.protocol.events import Body, Data, Request, Response, StreamClosed
 from hypercorn.protocol.events import Event as StreamEvent
-from hypercorn.protocol.h2 import BufferCompleteError, H2Protocol, StreamBuffer
+from hypercorn.protocol.h2 import H2Protocol, StreamBuffer
 from hypercorn.protocol.http_stream import HTTPStream
-from hypercorn.typing import Event as Flag
 from hypercorn.utils import filter_pseudo_headers
 from priority.priority import MissingStreamError
 
+from bridge.downstream.guard_buffer import HIGH_WATER_BYTES, BoundedStreamBuffer, PeerStalledError
+from bridge.downstream.guard_frames import CalmConnection
 from bridge.downstream.guard_request import is_malformed, is_readable
-from bridge.errors import SubscriberProtocolError
-
-HIGH_WATER_BYTES: Final = 32_768
-"""What a stream may have waiting for its client's window: two frames."""
-
-LOW_WATER_BYTES: Final = 16_384
-"""Where more is taken again."""
+from bridge.downstream.guard_terms import MayErr, always, is_refusal
 
 MAX_RESETS: Final = 200
 RESET_WINDOW_SECONDS: Final = 10.0
-"""A client that resets this many of its streams in this time is attacking; a browser closing all its tabs is far below."""
+"""A client that has this many of its streams reset in this time, by itself or for its mistakes, is attacking; a browser closing
+all its tabs is far below."""
 
 
-class PeerStalledError(Exception):
-    """A client did not open its window within the write deadline."""
+SLICE_BYTES: Final = 4_096
+"""What is taken of one client before others have a turn: some two hundred of the smallest frames."""
 
-
-class BoundedStreamBuffer(StreamBuffer):
-    """What one stream has ready for its client.
-
-    Args:
-        event_class: Hypercorn's event.
-        patience_seconds: how long to wait for the client to take any of it.
-    """
-
-    def __init__(self, event_class: type[Flag], patience_seconds: float) -> None:
-        super().__init__(event_class)
-        self._patience_seconds = patience_seconds
-        self._sent: Flag = event_class()
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing will be pushed any more."""
-        return self._complete
-
-    async def push(self, data: bytes) -> None:
-        """Add a piece; waits while too much is left.
-
-        Raises:
-            PeerStalledError: nothing was taken for as long as our patience lasts.
-            BufferCompleteError: the stream has ended.
-        """
-        if self._complete:
-            raise BufferCompleteError
-        self.buffer.extend(data)
-        await self._is_empty.clear()
-        if len(self.buffer) >= HIGH_WATER_BYTES:
-            if self._paused.is_set():  # clearing makes a new event: whoever waits already would wait for ever
-                await self._paused.clear()
-            await self._patiently(self._paused)
-
-    async def pop(self, max_length: int) -> bytes:
-        """Take at most so many bytes."""
-        data = bytes(self.buffer[:max_length])
-        del self.buffer[:max_length]
-        if len(self.buffer) < LOW_WATER_BYTES:
-            await self._paused.set()
-        if not self.buffer:
-            await self._is_empty.set()
-        return data
-
-    async def drain(self) -> None:
-        """Wait until all is taken; of a stream that has ended, until its end was sent too (stock: a GOAWAY could overtake it).
-
-        Raises:
-            PeerStalledError: it was not, for as long as our patience lasts.
-        """
-        await self._patiently(self._sent if self._complete else self._is_empty)
-
-    async def finish(self) -> None:
-        """Note that nothing more will be sent."""
-        await self._sent.set()
-
-    async def close(self) -> None:
-        """Throw away what is left and let go whoever waits."""
-        await super().close()
-        await self.finish()
-
-    async def _patiently(self, flag: Flag) -> None:
-        with trio.move_on_after(self._patience_seconds) as patience:
-            await flag.wait()
-        if patience.cancelled_caught:
-            raise PeerStalledError
+_OF_USE: Final = (
+    h2.events.DataReceived,
+    h2.events.StreamEnded,
+    h2.events.WindowUpdated,
+    h2.events.RemoteSettingsChanged,
+    h2.events.ConnectionTerminated,
+)
+"""What Hypercorn does something for; for the rest it would only write once more."""
 
 
 class GuardedH2(H2Protocol):
@@ -125,6 +65,8 @@ class GuardedH2(H2Protocol):
         arguments: Hypercorn's nine.
         patience_seconds: how long a client may take nothing of a stream.
         stalled: told when one did; its stream is then reset.
+        unruly: told when the connection ends because its client asks for too much work.
+        may_err: see `guard_terms.MayErr`.
     """
 
     def __init__(
@@ -132,25 +74,56 @@ class GuardedH2(H2Protocol):
         *arguments: Any,  # noqa: ANN401 - handed on
         patience_seconds: float,
         stalled: Callable[[], None],
+        unruly: Callable[[], None],
+        may_err: MayErr = always,
     ) -> None:
         super().__init__(*arguments)
         self._patience_seconds = patience_seconds
         self._stalled = stalled
+        self._unruly = unruly
+        self._may_err = may_err
         self._resets: deque[float] = deque(maxlen=MAX_RESETS)
         self.on_window: dict[int, Callable[[], None]] = {}
-        del self.connection.local_settings[h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL]
-        self.connection.config.validate_inbound_headers = False  # see `guard_request`
-        self.connection.decoder.max_header_list_size = self.config.h2_max_header_list_size
+        settings = self.connection.local_settings
+        del settings[h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL]
+        self.connection: CalmConnection = CalmConnection(settings, trio.current_time())
 
-    async def say_goodbye(self) -> None:
+    async def handle(self, event: ConnectionEvent) -> None:
+        """Take what came from the socket."""
+        if not isinstance(event, RawData):
+            await super().handle(event)
+            return
+        for start in range(0, len(event.data), SLICE_BYTES):
+            if start:
+                await trio.lowlevel.checkpoint()
+            if self.closed:
+                return
+            await self._take(event.data[start : start + SLICE_BYTES])
+
+    async def _take(self, data: bytes) -> None:
+        self.connection.now = trio.current_time()
+        try:
+            events = self.connection.receive_data(data)
+        except h2.exceptions.ProtocolError as error:
+            if isinstance(error, h2.exceptions.DenialOfServiceError):
+                self._unruly()
+            await self._flush()  # the GOAWAY that h2 has made of it
+            await self.send(Closed())
+        else:
+            await self._handle_events(events)
+
+    async def say_goodbye(self, code: ErrorCodes = ErrorCodes.NO_ERROR) -> None:
         """Tell the client that the connection ends (GOAWAY)."""
-        self.connection.close_connection()
+        self.connection.close_connection(code)
         await self._flush()
 
     async def stream_send(self, event: StreamEvent) -> None:
         """Take what a stream has for its client; a stream whose client takes nothing is reset."""
         if isinstance(event, StreamClosed):
             await self._on_closed(event)
+            return
+        if isinstance(event, Response) and is_refusal(event.status_code) and not self._may_err():
+            await self._end_unruly()
             return
         try:
             for piece in _pieces(event):
@@ -202,34 +175,49 @@ class GuardedH2(H2Protocol):
 
     async def _handle_events(self, events: list[h2.events.Event]) -> None:
         for event in events:
+            if self.closed:
+                return
             if isinstance(event, h2.events.RequestReceived):
                 await self._on_request(event)
             elif isinstance(event, h2.events.DataReceived) and event.stream_id not in self.streams:
                 self.connection.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id)
             elif isinstance(event, h2.events.StreamReset):
                 await self._on_reset(event)
-            else:
+            elif isinstance(event, _OF_USE):
                 await super()._handle_events([event])
         await self._flush()
 
     async def _on_request(self, event: h2.events.RequestReceived) -> None:
-        if self.context.terminated.is_set():
-            self.connection.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
-        elif not is_readable(event.headers):
-            self.connection.send_headers(event.stream_id, [(b":status", b"400")], end_stream=True)
-        elif is_malformed(event.headers):
-            self.connection.reset_stream(event.stream_id, ErrorCodes.PROTOCOL_ERROR)
-        else:
+        if not self.context.terminated.is_set() and is_readable(event.headers) and not is_malformed(event.headers):
             await self._create_stream(event)
             await self.send(Updated(idle=False))
+            return
+        with contextlib.suppress(h2.exceptions.ProtocolError):  # what came right behind it may have reset it
+            if self.context.terminated.is_set():
+                self.connection.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
+            elif not is_readable(event.headers):
+                self.connection.send_headers(event.stream_id, [(b":status", b"400")], end_stream=True)
+            else:
+                self.connection.reset_stream(event.stream_id, ErrorCodes.PROTOCOL_ERROR)
+                await self._count_reset()
 
     async def _on_reset(self, event: h2.events.StreamReset) -> None:
         await super()._handle_events([event])
+        await self._count_reset()
+        if not self.closed:
+            await self.send(Updated(idle=self.idle))
+
+    async def _count_reset(self) -> None:
+        """Note that the client had a stream reset, and end the connection when it does so in masses."""
         now = trio.current_time()
         self._resets.append(now)
         if len(self._resets) == MAX_RESETS and now - self._resets[0] < RESET_WINDOW_SECONDS:
-            raise SubscriberProtocolError("streams are reset in masses")
-        await self.send(Updated(idle=self.idle))
+            await self._end_unruly()
+
+    async def _end_unruly(self) -> None:
+        self._unruly()
+        await self.say_goodbye(ErrorCodes.ENHANCE_YOUR_CALM)
+        await self.send(Closed())
 
     async def _window_updated(self, stream_id: int | None) -> None:
         await super()._window_updated(stream_id)

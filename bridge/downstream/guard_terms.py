@@ -1,5 +1,6 @@
 """The guard's part 1: what all connections of a server share, the numbers they keep to, and how they have fared."""
 
+from collections.abc import Callable
 from typing import Final
 
 from hypercorn.app_wrappers import ASGIWrapper
@@ -23,6 +24,20 @@ MAX_STREAMS: Final = 128
 """Of one HTTP/2 connection at once; RFC 9113 §6.5.2 asks for at least 100."""
 
 
+MayErr = Callable[[], bool]
+"""Told that a request was refused; returns whether its connection may make another."""
+
+
+def always() -> bool:
+    """Let a client err as often as it likes."""
+    return True
+
+
+def is_refusal(status: int) -> bool:
+    """Whether a status says that a request was its client's mistake."""
+    return 400 <= status < 500
+
+
 class Terms:
     """What all connections of a server share.
 
@@ -35,6 +50,7 @@ class Terms:
         contained: errors that would have ended the process.
         hung_up: connections that were closed at once, for whatever reason.
         stalled: of these, because the client did not read.
+        unruly: ended because the client asked for too much work.
     """
 
     def __init__(self, app: ASGIFramework, write_deadline_seconds: float, ping_seconds: float | None = None) -> None:
@@ -47,6 +63,11 @@ class Terms:
         self.contained = 0
         self.hung_up = 0
         self.stalled = 0
+        self.unruly = 0
+
+    def on_unruly(self) -> None:
+        """Count a client that asked for too much work."""
+        self.unruly += 1
 
     def adopt(self, write_deadline_seconds: float, ping_seconds: float | None) -> None:
         """Keep to these from now on; how often a WebSocket is pinged was settled when it was opened."""

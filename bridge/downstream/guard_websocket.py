@@ -1,9 +1,10 @@
 """The guard's part 3: a WebSocket on HTTP/1.1.
 
 It differs from Hypercorn's own in this: no permessage-deflate (compressed frames cannot be shared, cost memory for each client,
-and a malformed offer raised); a broken or early frame ends the connection with the right close code; an oversized message
-ends it, and the app is told; the app learns the close code that the client gave; a refused handshake leaves nothing open, and is
-refused as RFC 6455 §4.2 says: a key that is not 16 bytes in base64, and a version that we do not speak, with the one that we do.
+and a malformed offer raised); a broken or early frame ends the connection with the right close code; an oversized message or a
+flood of pings ends it, and the app is told; the app learns the close code that the client gave; a refused handshake leaves
+nothing open, and is refused as RFC 6455 §4.2 says: a key that is not 16 bytes in base64, and a version that we do not speak,
+with the one that we do.
 """
 
 import base64
@@ -19,6 +20,8 @@ from wsproto.events import CloseConnection, Message, Ping
 from wsproto.events import Event as WebSocketEvent
 from wsproto.frame_protocol import CloseReason
 
+from bridge.downstream.guard_frames import FrameBudget
+
 _VERSION: Final = b"13"
 _KEY_BYTES: Final = 16
 
@@ -31,6 +34,7 @@ class GuardedWebSocket(WSStream):
 
     _client_code: int | None = None
     _pinging: trio.CancelScope | None = None
+    _pings: FrameBudget | None = None
 
     async def handle(self, event: Event) -> None:
         """Take what the connection's protocol says."""
@@ -80,6 +84,8 @@ class GuardedWebSocket(WSStream):
 
     async def _handle_events(self) -> None:
         for event in self.connection.events():
+            if self.closed:
+                return
             if isinstance(event, CloseConnection):
                 await self._on_close(event)
                 return
@@ -97,7 +103,16 @@ class GuardedWebSocket(WSStream):
                 self.buffer.clear()
                 await self._put(message)
         elif isinstance(event, Ping):
-            await self._send_wsproto_event(event.response())
+            await self._answer(event)
+
+    async def _answer(self, ping: Ping) -> None:
+        """Send the pong, up to as many as an HTTP/2 client may have frames."""
+        now = trio.current_time()
+        self._pings = self._pings or FrameBudget(now)
+        if self._pings.spend(now):
+            await self._send_wsproto_event(ping.response())
+        else:
+            await self._fail(CloseReason.POLICY_VIOLATION)
 
     async def _put(self, message: dict[str, object]) -> None:
         if self.app_put is not None and self.state is ASGIWebsocketState.CONNECTED:

@@ -96,6 +96,10 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     Attributes:
         inbound_messages_burst: how many messages of a WebSocket client may come at once; 0 = as many as a second's.
+        connections_per_address: an IPv6 address counts as its /64; a trusted proxy's not at all, here and in the next.
+        arrivals_per_address_per_second: new connections from one address, and requests that are answered 4xx; those of ten
+            seconds, or as many as it may have open, may come at once.
+        connections: in all, as far as the process may open files (256 are kept for what is ours).
         linger_seconds: how long an upstream subscription outlives its last subscriber: a page reload should not cost one.
         heartbeat_seconds: how often a quiet stream says that it lives, where its party has no habit of its own; below the 30 to
             60 s after which proxies give up.
@@ -116,6 +120,7 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     inbound_messages_burst: int = 0
     polls_per_user: int = 5
     connections_per_address: int = 1_000
+    arrivals_per_address_per_second: float = 100
     connections: int = 20_000
     linger_seconds: float = 30
     heartbeat_seconds: float = 15

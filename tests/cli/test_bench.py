@@ -63,6 +63,16 @@ def test_clients_that_stop_reading_are_counted_by_themselves():
     assert none["delivered"] == none["due"] > 0
 
 
+def test_a_hostile_peer_is_counted_and_no_client_of_the_load_is_cut():
+    before, stormy, after = measured("--workload", "hostile", "--rate", "200")
+    assert before["figures"] == after["figures"] == {}
+    assert stormy["figures"]["hostile connections"] > 50
+    assert stormy["figures"]["closed"] > 0
+    assert stormy["figures"]["clients cut"] == 0
+    assert stormy["figures"]["p99 against the calms' mean"] > 0
+    assert stormy["delivered"] == stormy["due"] > 0
+
+
 def test_a_storm_of_returning_clients_costs_no_event_and_no_upstream_call():
     (storm,) = measured("--workload", "resume-storm")
     assert storm["delivered"] == storm["due"] > 0

@@ -9,6 +9,7 @@ import trustme
 
 from bridge.downstream.binds import bind_problems, open_listeners, parse_bind
 from bridge.downstream.certificates import context_for, read_certificates
+from bridge.downstream.eager import EagerListener
 from bridge.downstream.settings import AuthSettings, Certificate, ListenSettings
 from bridge.errors import ConfigError
 
@@ -82,7 +83,7 @@ async def test_urls_have_the_real_ports():
     listeners, urls = await open_listeners(ListenSettings(bind=("127.0.0.1:0", "127.0.0.1:0")), None)
     assert len(set(urls)) == 2
     for listener, url in zip(listeners, urls, strict=True):
-        assert isinstance(listener, trio.SocketListener)
+        assert isinstance(listener, EagerListener)
         assert url == f"http://127.0.0.1:{listener.socket.getsockname()[1]}"
         await listener.aclose()
 

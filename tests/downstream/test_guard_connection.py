@@ -8,7 +8,7 @@ import trio
 import trio.testing
 
 from bridge.downstream.guard import CONNECTION_KEY
-from bridge.downstream.guard_h2 import HIGH_WATER_BYTES
+from bridge.downstream.guard_buffer import HIGH_WATER_BYTES
 from tests.support.http2 import Http2Client, get
 from tests.support.serving import Served, guarded
 

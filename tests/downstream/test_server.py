@@ -242,41 +242,6 @@ async def drained_with_silent_clients(house: House) -> None:
         await client.aclose()
 
 
-@pytest.mark.parametrize(
-    ("limits", "trusted", "welcome"),
-    [
-        (LimitSettings(connections_per_address=2), (), 2),
-        (LimitSettings(connections=2), (), 2),
-        (LimitSettings(connections_per_address=2), ("127.0.0.1",), 3),
-        (LimitSettings(connections_per_address=0, connections=0), (), 3),
-    ],
-    ids=["per address", "in all", "a proxy's address", "unlimited"],
-)
-async def test_connections_beyond_the_limit_are_closed_and_room_is_given_back(
-    limits: LimitSettings, trusted: tuple[str, ...], welcome: int
-):
-    listen = ListenSettings(bind=("127.0.0.1:0",), trusted_proxies=trusted)
-    house = small_house(served=SERVED, listen=listen, limits=limits)
-    ask = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    async with opened(house, handlers()) as listening:
-        clients = []
-        for index in range(3):
-            clients.append(await connect(port_of(listening)))
-            if index < welcome:
-                await clients[-1].send_all(ask)
-                assert (await clients[-1].receive_some()).startswith(b"HTTP/1.1 200")
-            else:
-                assert await clients[-1].receive_some() == b""
-        assert listening.statistics().refused == 3 - welcome
-        for client in clients:
-            await client.aclose()
-        await until(lambda: not listening.statistics().connections.connections)
-        again = await connect(port_of(listening))
-        await again.send_all(ask)
-        assert (await again.receive_some()).startswith(b"HTTP/1.1 200")
-        await again.aclose()
-
-
 @pytest.mark.parametrize(("bind", "warned"), [("127.0.0.1:0", False), ("0.0.0.0:0", True)])
 async def test_listening_beyond_this_machine_without_tls_is_warned_of(bind: str, warned: bool):
     house = small_house(listen=ListenSettings(bind=(bind,)), auth=AuthSettings(mode="jwt"))

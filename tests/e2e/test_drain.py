@@ -43,6 +43,7 @@ unready_seconds = {unready}
 sse_connections_per_user = 0
 websocket_connections_per_user = 0
 connections_per_address = 0
+arrivals_per_address_per_second = 0
 [feeds.liquidity]
 dialect = "liquidity"
 transports = ["websocket"]

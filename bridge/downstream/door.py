@@ -1,0 +1,167 @@
+"""The door: lets connections in while there are not too many, in all, from one address and of one address in a second.
+
+Who comes too often is closed at once: that costs an accept. A request that is refused (a guessed token, say) counts as a
+connection, so that a guesser's connections are closed and it cannot come again faster than an address may. Who comes when the
+house is full is told so, with when to come back, as long as few are: an answer takes a handshake and a request to be read. These
+few are beside `limits.connections`, so that they never wait for a place. Our own files (feeds, logs) keep a share of what the
+system allows.
+"""
+
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import structlog
+import trio
+from hypercorn.typing import ASGIFramework
+
+from bridge.downstream.answers import answer_http, plain_refusal, refuse_websocket
+from bridge.downstream.goodbyes import GOODBYES
+from bridge.downstream.guard import CONNECTION_KEY, Guard
+from bridge.downstream.origin import Network, is_trusted, plain_address
+from bridge.downstream.settings import LimitSettings
+from bridge.downstream.visitors import Pace, Visitors, household
+from bridge.model import Code
+
+UNACKNOWLEDGED_SECONDS: Final = 30
+"""How long the kernel waits for a client's machine to confirm what was sent: a cut cable sends no FIN, and heartbeats alone
+would fill its buffer for a quarter of an hour."""
+
+REFUSALS_AT_ONCE: Final = 64
+REFUSALS_PER_SECOND: Final = 50
+"""How many are told that the house is full; the rest are closed without a word."""
+
+REFUSAL_SECONDS: Final = 2.0
+"""How long one who is to be refused may take for its handshake, and again for its request."""
+
+OWN_FILES: Final = 256
+"""What feeds, logs, listeners and refusals may have open beside the connections let in."""
+
+log = structlog.get_logger(__name__)
+
+Accepted = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+
+
+class Door:
+    """Lets connections in, or refuses them.
+
+    Args:
+        guard: serves those let in.
+        limits: `connections`, `connections_per_address` and `arrivals_per_address_per_second`; 0 = unlimited.
+        trusted: our proxies; many clients share their address, so only the total counts for them.
+
+    Attributes:
+        refused: connections closed because there were too many.
+    """
+
+    def __init__(self, guard: Guard, limits: LimitSettings, trusted: Sequence[Network]) -> None:
+        self._guard = guard
+        self._visitors = Visitors()
+        self._refusals = {code: _refusing(code) for code in (Code.OVERLOADED, Code.TOO_MANY_CONNECTIONS)}
+        self._refusal_pace = Pace(trio.current_time(), REFUSALS_PER_SECOND)
+        self.refused = 0
+        self.adopt(limits, trusted)
+
+    def adopt(self, limits: LimitSettings, trusted: Sequence[Network]) -> None:
+        """Go by these from the next connection on; see the class."""
+        self._limits = limits
+        self._most = most_connections(limits.connections)
+        self._trusted = trusted
+        self._guard.terms.adopt(limits.write_deadline_seconds, limits.heartbeat_seconds or None)
+
+    async def enter(self, stream: Accepted) -> None:
+        """Serve an accepted connection, or refuse it."""
+        transport = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+        try:
+            address = plain_address(transport.socket.getpeername()[0])
+            _watch_the_line(transport)
+        except OSError:
+            await trio.aclose_forcefully(stream)  # it is gone already
+            return
+        home = household(address)
+        trusted = is_trusted(address, self._trusted)
+        now = trio.current_time()
+        if not trusted and not self._visitors.arrives(home, now, self._limits):
+            self._count(address, "too often")
+            await trio.aclose_forcefully(stream)
+            return
+        reason = self._too_many(home, trusted=trusted)
+        if reason is not None:
+            self._count(address, reason)
+            await self._refuse(stream, reason, now)
+            return
+
+        def may_err() -> bool:
+            limits = self._limits
+            return trusted or self._visitors.arrives(home, trio.current_time(), limits)
+
+        self._visitors.come(home)
+        try:
+            await self._guard.serve(stream, may_err)
+        finally:
+            self._visitors.leave(home)
+
+    def _too_many(self, home: str, *, trusted: bool) -> Code | None:
+        if len(self._guard.live) >= self._most:
+            return Code.OVERLOADED
+        each = self._limits.connections_per_address
+        return Code.TOO_MANY_CONNECTIONS if each and not trusted and self._visitors.open(home) >= each else None
+
+    async def _refuse(self, stream: Accepted, reason: Code, now: float) -> None:
+        """Tell it why and when to come back, if few are being told."""
+        telling = sum(len(guard.live) for guard in self._refusals.values())
+        if telling < REFUSALS_AT_ONCE and self._refusal_pace.take(now, REFUSALS_PER_SECOND, REFUSALS_PER_SECOND):
+            await self._refusals[reason].serve(stream)
+        else:
+            await trio.aclose_forcefully(stream)
+
+    def _count(self, address: str, reason: str) -> None:
+        """Only the first is logged: the rest are counted."""
+        self.refused += 1
+        if self.refused == 1:
+            log.warning("connection_refused", address=address, reason=reason)
+
+    async def shut(self) -> None:
+        """Hang up on those who are being refused."""
+        for guard in self._refusals.values():
+            await guard.drain(0)
+
+
+def _refusing(code: Code) -> Guard:
+    """Return what tells everybody the same and closes: over TLS, HTTP/2 and to WebSockets too."""
+    wait = GOODBYES[code].retry_after_seconds or 1
+    message = f"too many connections; come back in {wait:g} seconds"
+    answer = plain_refusal(code, message, None, ("retry-after", f"{wait:g}"))
+
+    async def refuse(scope: Any, _: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's events are dicts of many shapes
+        scope["state"][CONNECTION_KEY].retire()
+        await (refuse_websocket if scope["type"] == "websocket" else answer_http)(send, answer)
+
+    app: ASGIFramework = refuse
+    guard = Guard(app, REFUSAL_SECONDS)
+    guard.terms.first_request_seconds = guard.terms.idle_seconds = REFUSAL_SECONDS
+    return guard
+
+
+def most_connections(limit: int) -> int:
+    """Return how many connections may be open: the limit (0 = unlimited), as far as the system lets us have files."""
+    files = os.sysconf("SC_OPEN_MAX") if hasattr(os, "sysconf") else -1
+    wanted = limit or sys.maxsize
+    if files < 0:  # the system knows no bound
+        return wanted
+    most = max(1, files - OWN_FILES)
+    if limit > most:
+        log.warning(
+            "connections_limited", limit=limit, most=most, hint=f"the process may open {files} files; see ulimit -n"
+        )
+    return min(wanted, most)
+
+
+def _watch_the_line(transport: trio.SocketStream) -> None:
+    """Have the kernel notice a client whose machine vanished."""
+    transport.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    with suppress(AttributeError):  # Linux only
+        transport.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_SECONDS * 1000)
