@@ -185,9 +185,9 @@ UPSTREAM_AWAITS = """
     shelter silence sse stream_feed tape token_sources tokens tunnel visitors vouching websocket websocket_connection
 """
 DOWNSTREAM_AWAITS = """
-    admission answers binds connection control dispatcher guard guard_connection guard_h11 guard_h2 guard_socket guard_tasks
-    guard_websocket jwks mint news outlet outlet_asgi outlet_direct outlet_h2 outlets past patch polling pump seam server sse
-    state tokens vouching websocket
+    admission answers binds connection control dispatcher documents guard guard_connection guard_h11 guard_h2 guard_socket
+    guard_tasks guard_websocket jwks mint news outlet outlet_asgi outlet_direct outlet_h2 outlets past patch polling pump
+    seam server sse state tokens vouching websocket
 """
 
 

@@ -227,6 +227,10 @@ class Hub:
             mistakes=self._way_in.mistakes.count,
         )
 
+    def covered(self, want: Want) -> bool:
+        """Whether a topic is subscribed upstream on a live session now."""
+        return (record := self._topics.find(want.feed, want.topic)) is not None and record.coverage.promised
+
     # ── for subscriptions: it is their `Keeper` ──
     def admit(self, subscription: Subscription, wants: Sequence[Want]) -> None:
         """Enter a subscription for more wants, freshly."""
