@@ -154,7 +154,8 @@ async def test_a_wrong_method_is_405_with_what_is_allowed(version: str, method: 
 async def test_a_websocket_endpoint_tells_plain_requests_what_it_is(version: str):
     async with client(version) as asking:
         for route in (route for route in ROUTES if route.endpoint.kind is WEBSOCKET):
-            headers = {"X-Forwarded-Host": host for host in route.served.settings.hosts}
+            hosts = route.served.settings.hosts
+            headers = {"X-Forwarded-Host": hosts[0]} if hosts else {}
             answer = await asking.get(path_of(route), headers=headers)
             refused(answer, route)
             assert answer.status_code == (426 if version == "1.1" else 400), named(route)
