@@ -181,8 +181,9 @@ def contracts(module: Path) -> bool:
 
 
 UPSTREAM_AWAITS = """
-    answer ask bell body carrier changes connectors exchange feed handover http line link orders pace polling prompt repairs
-    shelter silence sse stream_feed tape token_sources tokens tunnel visitors vouching websocket websocket_connection
+    answer ask bell body borrowed carrier changes connectors door entrance exchange feed handover http ladder_feed
+    line link lookout orders pace polling prompt repairs rung shelter silence sse stream_feed tape token_sources
+    tokens tunnel visitors vouching watches websocket websocket_connection
 """
 DOWNSTREAM_AWAITS = """
     admission answers binds connection control dispatcher documents guard guard_connection guard_h11 guard_h2 guard_socket

@@ -3,15 +3,23 @@
 `check` and `serve` both ask here, so that what the one accepts the other can run.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from bridge.app.ourselves import circles
 from bridge.app.visiting import has_private_feeds
 from bridge.config import Config
+from bridge.dialects.contract import Transport
+from bridge.dialects.loader import load_dialect
 from bridge.downstream.binds import bind_problems, parse_bind
 from bridge.downstream.certificates import read_certificates
 from bridge.errors import ConfigError
+from bridge.model import InstrumentId, Interval, Topic, TopicKind
+from bridge.upstream.derivable import sources_of
 from bridge.upstream.route import read_route
+from bridge.upstream.settings import FeedSettings
+
+_LADDER_KINDS = (TopicKind.QUOTE, TopicKind.TRADE, TopicKind.BOOK)
 
 
 def examine(config: Config) -> list[str]:
@@ -25,9 +33,9 @@ def examine(config: Config) -> list[str]:
     if problems:
         raise ConfigError(*problems)
     found = [
-        f"feeds.{name}.transports: only {feed.transports[0]} is used; falling back along the list is not there yet"
+        f"feeds.{name}.transports: over {transport}, when it is used, there is no {' and no '.join(missing)}"
         for name, feed in config.feeds.items()
-        if len(feed.transports) > 1
+        for transport, missing in _lacking(feed)
     ]
     found += [
         f"feeds.{name}.token.file: there is no {feed.token.file} yet; the feed stays down until there is"
@@ -58,6 +66,21 @@ def _of_client_tokens(config: Config) -> list[str]:
                 f"feeds.{name}.client_tokens.topics and auth.default_topics are empty, so its users see their orders only"
             )
     return found
+
+
+def _lacking(feed: FeedSettings) -> Iterator[tuple[Transport, list[str]]]:
+    """Return what each transport further down has not, though the preferred one has; what can be derived is not missing."""
+    dialect = load_dialect(feed.dialect)
+    asked = [Topic(kind, InstrumentId("X")) for kind in _LADDER_KINDS]
+    asked.append(Topic(TopicKind.BAR, InstrumentId("X"), interval=Interval.M5))
+
+    def served(transport: Transport) -> set[Topic]:
+        return {one for one in asked if sources_of(one, lambda part: dialect.lane(part, transport) is not None)}
+
+    for transport in feed.transports[1:]:
+        lost = served(feed.transports[0]) - served(transport)
+        if lost:
+            yield transport, [topic.kind.value for topic in asked if topic in lost]
 
 
 def _unusable(config: Config) -> list[str]:

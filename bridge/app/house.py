@@ -17,7 +17,7 @@ import trio
 
 from bridge.app.days import Days
 from bridge.app.keeping import kept
-from bridge.app.lining_up import line_up, readiness_of, tapped, with_lineups
+from bridge.app.lining_up import follow, line_up, readiness_of, tapped, with_lineups
 from bridge.app.reload import Parts, Reloader
 from bridge.app.serving import hub_settings, limits_of, manner_of, served_dialects
 from bridge.app.visiting import Visiting, has_private_feeds, make_visitors, with_visitors
@@ -154,7 +154,8 @@ async def run_bridge(config: Config, *, task_status: trio.TaskStatus[Running] = 
         feeds: dict[FeedName, Feed] = {}
         for name, settings in config.feeds.items():
             dialect, symbols = load_dialect(settings.dialect), tables[settings.dialect]
-            tools = tapped(_tools(hub, name, own_id), lineups.tap(name))
+            tools = msgspec.structs.replace(_tools(hub, name, own_id), moved=partial(follow, hub, arbiter, name))
+            tools = tapped(tools, lineups.tap(name))
             feeds[name] = await stack.enter_async_context(open_feed(name, settings, dialect, symbols, tools))
         visitors = make_visitors(config, tables.__getitem__, partial(_tools, hub, own_id=own_id), hub.retire)
         hub.watch(visitors.watch)

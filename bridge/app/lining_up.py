@@ -7,13 +7,14 @@ import msgspec
 
 from bridge.clock import wall_clock
 from bridge.config import Config
-from bridge.dialects.contract import Answer, Question
+from bridge.dialects.contract import Answer, Question, Transport
 from bridge.downstream.contract import House
 from bridge.downstream.readiness import FeedReadiness, Readiness
 from bridge.hub.hub import Hub
 from bridge.hub.lineups import Lineups
 from bridge.hub.tap import Tap
 from bridge.model import FeedHealth, FeedName
+from bridge.upstream.arbiter import Arbiter
 from bridge.upstream.contract import Feed
 from bridge.upstream.feed import FeedTools
 
@@ -57,3 +58,9 @@ def _spared(readiness: Readiness, lineups: Lineups) -> Readiness:
         for one in readiness.feeds
     )
     return Readiness(ready=not any(one.wanted and one.status == FeedHealth.DOWN for one in feeds), feeds=feeds)
+
+
+def follow(hub: Hub, arbiter: Arbiter, feed: FeedName, transport: Transport) -> None:
+    """Let what is made of a feed's data be made of what it has over the transport that it uses now."""
+    arbiter.moved(feed, transport)
+    hub.look_again(feed)

@@ -279,11 +279,11 @@ class StreamConnection:
         self.writer.wake()
 
     def _refused(self, event: TopicRefused) -> None:
-        """Tell the client that the vendor said no; but for a full quota, the topic leaves the stream."""
+        """Tell the client that the vendor said no; the topic leaves the stream unless that passes."""
         code = Code(event.code)
         for topic in self._holdings.affected(event.topic, event.feed):
             self.complain(Refusal(code, event.message, topic=str(topic)))
-        if code is not Code.UPSTREAM_FULL:
+        if not code.is_passing:
             self._let_go(self._holdings.lose(event.topic, event.feed))
 
     def _let_go(self, topics: Sequence[Topic]) -> None:

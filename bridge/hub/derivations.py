@@ -147,9 +147,9 @@ class Derivations:
         return [derived.want.topic for derived in lost]
 
     def refused(self, feed: FeedName, topic: Topic, code: str) -> list[Topic]:
-        """Return what a refusal of a topic refuses too: what can be made of nothing else, or has to wait for room."""
+        """Return what a refusal of a topic refuses too: what can be made of nothing else, or has to wait."""
         found = self._on(feed, (topic,))
-        if code == Code.UPSTREAM_FULL.value:
+        if Code(code).is_passing:
             return [derived.want.topic for derived in found]
         for derived in found:
             derived.lacking.add(topic)
@@ -164,11 +164,16 @@ class Derivations:
             if one.covered and isinstance(one.maker, DerivedQuote) and one.maker.asks(now)
         ]
 
+    def plain(self, want: Want) -> None:
+        """A want is begun that is made of nothing else: a feed that is asked for a quote tells of quotes itself from here on."""
+        if want.topic.kind is TopicKind.QUOTE:
+            self._quoteless.discard(want.feed)
+
     def answered(self, patch: QuotePatch) -> Sequence[Made] | None:
         """Return what a vendor's answer says of a quote that is made here; None when its feed has quotes of its own."""
-        if patch.feed not in self._quoteless:
-            return None
         derived = self._derived.get(Want(Topic(TopicKind.QUOTE, patch.instrument), patch.feed))
+        if derived is None and patch.feed not in self._quoteless:
+            return None
         if derived is None or not derived.covered or not isinstance(derived.maker, DerivedQuote):
             return ()  # it came too late
         return derived.maker.answered(patch)

@@ -126,6 +126,13 @@ class Hub:
         """Which books of a feed cannot be right as they stand; the same object each time."""
         return self._intake.suspicions.feed(feed)
 
+    def look_again(self, feed: FeedName) -> None:
+        """A feed has other things than before: what is wanted of it is made of what it has now. Never awaits."""
+        for want in self._interests.made_otherwise(feed):
+            self._intake.end(want, "the feed's transport changed")
+            self._interests.ask_otherwise(want)
+            self._intake.begin(want)
+
     async def run(self) -> None:
         """End lingers, leases, derived bars and old history at their time, until cancelled."""
         sweep_at = trio.current_time() + SWEEP_SECONDS
@@ -244,11 +251,10 @@ class Hub:
     def dismiss(self, subscription: Subscription, wants: Sequence[Want]) -> None:
         """Take a subscription out of the index for these wants; its interest lingers from now."""
         for want in wants:
-            self._leave(subscription, want)
+            self._topics.leave(subscription, want, self._steady())
             self._interests.release(want, trio.current_time())
-        still = {want.feed for want in subscription.wants}
-        for feed in {want.feed for want in wants} - still:
-            self._leave(subscription, _status(feed))
+        for feed in {want.feed for want in wants} - {want.feed for want in subscription.wants}:
+            self._topics.leave(subscription, _status(feed), self._steady())
         self._due.set()
 
     def forget(self, subscription: Subscription) -> None:
@@ -270,16 +276,10 @@ class Hub:
                 self._intake.begin(want)
         self._due.set()
 
-    def _leave(self, subscription: Subscription, want: Want) -> None:
-        record = self._topics.find(want.feed, want.topic)
-        if record is not None and record.subscriptions.pop(subscription, None) is not None:
-            record.touched = self._steady()
-
     def _end(self, want: Want) -> None:
         """Nobody wants it any more, and its linger is over."""
         self._intake.end(want)
-        record = self._topics.find(want.feed, want.topic)
-        if want.topic.depth is not None and record is not None:
+        if want.topic.depth is not None and (record := self._topics.find(want.feed, want.topic)) is not None:
             record.latest.forget()
 
     def _sweep(self) -> None:

@@ -97,20 +97,21 @@ class Intake:
         if topic.depth is not None:
             self._begin_cut(want.feed, topic.instrument, topic.depth)
         sources = tuple(self._sources(want))
-        if sources != (want.upstream,):
+        if sources == (want.upstream,):
+            self.derivations.plain(want)
+        else:
             derived = self.derivations.begin(want, sources)
             covered = derived in self.derivations.ready(want.feed, sources)
             recalled = self._recall(derived, covered=covered)
             if covered:
                 self._vouch(derived, self._clock(), anew=not recalled)
 
-    def end(self, want: Want) -> None:
-        """Nobody wants this any more."""
+    def end(self, want: Want, reason: str = "nobody wants it any more") -> None:
+        """Nobody wants this any more, or it is to be made of something else."""
         topic = want.topic
         if topic.instrument is not None and topic.depth is not None:
             self.cuts.end(want.feed, topic.instrument, topic.depth)
         if self.derivations.end(want):
-            reason = "nobody wants it any more"
             self._uncovered(Uncovered(feed=want.feed, topics=(topic,), ts_recv=self._clock(), reason=reason))
 
     def counts(self) -> dict[str, int]:
@@ -209,7 +210,7 @@ class Intake:
         kept = (publication.event for publication in source.history.after(0))
         bars = derived.maker.history(kept, self._clock())
         record = self._topics.find(want.feed, want.topic)
-        newest = UnixNanos(-1) if record is None else _newest_final(record)
+        newest = UnixNanos(-1) if record is None else record.newest_final
         final = [bar for bar in bars if bar.is_final is True and bar.ts_open is not None and bar.ts_open > newest]
         self._made(final)
         if covered:
@@ -285,13 +286,6 @@ class Intake:
                 self._log.append(msgspec.structs.replace(event, topic=topic))
         for derived in self.derivations.ready(event.feed, (event.topic,)):
             self._vouch(derived, event.ts_recv)
-
-
-def _newest_final(record: TopicRecord) -> UnixNanos:
-    """When the newest final bar that is kept began; -1 = none is kept."""
-    kept = (publication.event for publication in record.history.after(0))
-    begun = (bar.ts_open for bar in kept if isinstance(bar, Bar) and bar.is_final is True)
-    return max((moment for moment in begun if moment is not None), default=UnixNanos(-1))
 
 
 def _broke(record: TopicRecord) -> bool:

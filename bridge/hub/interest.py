@@ -183,6 +183,20 @@ class InterestLedger:
                 self._feed(want.feed).end(topic)
         return ended
 
+    def made_otherwise(self, feed: FeedName) -> list[Want]:
+        """Return the active wants of a feed for which it has to be asked for other things than it is."""
+        mine = ((want, hold) for want, hold in self._holds.items() if want.feed == feed and hold.sources)
+        return [want for want, hold in mine if tuple(self._sources(want)) != tuple(hold.sources)]
+
+    def ask_otherwise(self, want: Want) -> None:
+        """Ask an active want's feed for what the want is made of now."""
+        hold = self._holds[want]
+        before, hold.sources = hold.sources, self._sources(want)
+        for topic in hold.sources:
+            self.feed(want.feed).begin(topic)
+        for topic in before:
+            self.feed(want.feed).end(topic)
+
     def next_expiry(self) -> float:
         """When `expire` has something to do; infinity = not before something changes."""
         return min((self._holds[want].until for want in self._ending), default=math.inf)

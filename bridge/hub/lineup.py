@@ -5,20 +5,18 @@ are preferred to it are subscribed; what the serving one says goes into the log 
 as `source`. So topics, records, cursors and book chains live through a switch, and two feeds' books can never meet: a switch
 ends the coverage of every topic, by which all state is forgotten, and coverage that begins again declares the gap.
 
-A topic that the serving feed refuses makes a *detour*: it alone is served by the next feed that has it, by the same rules, where
-a refusal counts like a feed that is down. Only what every feed has refused is refused.
+A topic that the serving feed refuses, or is stale for, makes a *detour*: it alone is served by the next feed that has it, by the
+same rules, where a refusal counts like a feed that is down. Only what every feed has refused is refused.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import structlog
 
-from bridge.clock import Clock
-from bridge.hub.condition import Condition
-from bridge.hub.contract import Publication
 from bridge.hub.doubles import Doubles
 from bridge.hub.interest import FeedInterest
+from bridge.hub.lineup_tools import LineupTools
 from bridge.hub.preference import Chance, choose
 from bridge.hub.reception import Reception
 from bridge.hub.standby import Fact, Standby, said_by
@@ -26,6 +24,7 @@ from bridge.model import (
     Covered,
     FeedHealth,
     FeedName,
+    FeedStatus,
     InstrumentId,
     MarketEvent,
     Topic,
@@ -37,25 +36,6 @@ from bridge.model import (
 )
 
 _log = structlog.get_logger(__name__)
-
-
-class LineupTools(msgspec.Struct, frozen=True, kw_only=True):
-    """What a line-up works with.
-
-    Attributes:
-        publish: takes what it says into the log.
-        state: finds what the log's state is of a want.
-        conditions: of every feed.
-        clock: wall time; `now` seconds that only rise.
-        changed: called when other feeds are to be subscribed.
-    """
-
-    publish: Callable[[UpstreamEvent], None]
-    state: Callable[[Want], Publication | None]
-    conditions: Mapping[FeedName, Condition]
-    clock: Clock
-    now: Callable[[], float]
-    changed: Callable[[], None]
 
 
 class Lineup:
@@ -168,6 +148,15 @@ class Lineup:
             if served_by == feed == detours.get(topic):
                 self._say_how_it_is(None, topic)
 
+    def part_health(self, event: FeedStatus) -> None:
+        """A feed said how one instrument is, or one topic of it: clients are told where it goes on serving that."""
+        meant = [topic for topic in self._interest.topics if event.topic in (None, topic)]
+        served = [t for t in meant if t.instrument == event.instrument and self._server(t) == event.feed]
+        self.decide()
+        for topic in sorted(served, key=str):
+            if self._server(topic) == event.feed:
+                self._say_how_it_is(None, topic)
+
     # ── which feed serves ──
     def due_at(self) -> float:
         """When a preferred feed will have been live long enough; infinity = nothing to wait for."""
@@ -189,7 +178,7 @@ class Lineup:
         to = self._choice(self.on, [self._chance(feed, wanted) for feed in self.feeds]) if wanted else self.feeds[0]
         if to != self.on:
             self._switch(to, wanted)
-        for topic in (*self._detours, *(self._reception.refusals(self.on) - self._detours.keys())):
+        for topic in (*self._detours, *(self._lacking(self.on, wanted) - self._detours.keys())):
             self._decide_on(topic)
 
     def _decide_on(self, topic: Topic) -> None:
@@ -213,7 +202,7 @@ class Lineup:
 
     def _chance(self, feed: FeedName, wanted: frozenset[Topic]) -> Chance:
         condition = self._tools.conditions[feed]
-        complete = not (wanted - self._reception.covered(feed) - self._reception.refusals(feed))
+        complete = not (wanted - self._reception.covered(feed) - self._lacking(feed, wanted))
         return Chance(condition.health, complete and condition.settles_at() <= self._tools.now())
 
     def _chance_of(self, feed: FeedName, topic: Topic) -> Chance:
@@ -221,13 +210,20 @@ class Lineup:
         condition = self._tools.conditions[feed]
         if self._reception.refusal(feed, topic) is not None:
             return Chance(FeedHealth.DOWN)
-        return Chance(condition.health, condition.settles_at(self._reception.since(feed, topic)) <= self._tools.now())
+        settled = condition.settles_at(self._reception.since(feed, topic)) <= self._tools.now()
+        return Chance(condition.health_of(topic), settled and not condition.lacks(topic))
+
+    def _lacking(self, feed: FeedName, topics: frozenset[Topic]) -> frozenset[Topic]:
+        """Return what of some topics a feed has refused, or is stale for although it is live."""
+        condition, refused = self._tools.conditions[feed], self._reception.refusals(feed)
+        stale = (topic for topic in topics if condition.lacks(topic)) if condition.stale else ()
+        return (topics & refused).union(stale)
 
     def _switch(self, to: FeedName, wanted: frozenset[Topic]) -> None:
-        """Let another feed serve; what it refuses stays with the old one until there is a better."""
+        """Let another feed serve; what it lacks stays with the old one until there is a better."""
         old, why = self.on, self._why(self.on)
         _log.warning("another feed serves", lineup=self.name, feed=to, reason=why)
-        stays = self._reception.refusals(to) & wanted
+        stays = self._lacking(to, wanted)
         concerned = (wanted | self._reception.covered(old)) - self._detours.keys() - stays
         topics = tuple(sorted(concerned, key=str))
         self._leave(old, topics, why)
@@ -243,7 +239,9 @@ class Lineup:
     def _move(self, topic: Topic, old: FeedName, to: FeedName) -> None:
         """Let another feed serve one topic."""
         refusal = self._reception.refusal(old, topic)
-        why = self._why(old) if refusal is None else f"in place of {old}, which refused {topic}: {refusal.message}"
+        why = (
+            self._why(old, topic) if refusal is None else f"in place of {old}, which refused {topic}: {refusal.message}"
+        )
         _log.warning("another feed serves a topic", lineup=self.name, topic=str(topic), feed=to, reason=why)
         self._leave(old, (topic,), why)
         self._detours[topic] = to
@@ -274,8 +272,8 @@ class Lineup:
                 self._say(state)
         self._standby.forget(to, topics)
 
-    def _why(self, old: FeedName) -> str:
-        trouble = self._tools.conditions[old].trouble
+    def _why(self, old: FeedName, topic: Topic | None = None) -> str:
+        trouble = self._tools.conditions[old].trouble(topic)
         return f"preferred to {old}" if trouble is None else f"in place of {old}, {trouble}"
 
     # ── what it says ──
@@ -294,7 +292,7 @@ class Lineup:
     def _say_how_it_is(self, why: str | None, topic: Topic | None = None) -> None:
         """Say the serving feed's health, of all or of a topic; where it is not the first one's, in whose place it serves."""
         on = self.on if topic is None else self._server(topic)
-        said = self._tools.conditions[on].said_as(self.name, on, self._tools.clock())
+        said = self._tools.conditions[on].said_as(self.name, on, self._tools.clock(), topic)
         reason = why or said.reason or (None if on == self.feeds[0] else f"in place of {self.feeds[0]}")
         instrument = None if topic is None else topic.instrument
         self._tools.publish(msgspec.structs.replace(said, instrument=instrument, topic=topic, reason=reason))

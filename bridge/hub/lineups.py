@@ -13,7 +13,8 @@ import trio
 from bridge.clock import Clock
 from bridge.hub.condition import Condition
 from bridge.hub.hub import Hub
-from bridge.hub.lineup import Lineup, LineupTools
+from bridge.hub.lineup import Lineup
+from bridge.hub.lineup_tools import LineupTools
 from bridge.hub.share import Share
 from bridge.hub.standby import Fact
 from bridge.hub.tap import Tap
@@ -23,7 +24,6 @@ from bridge.model import (
     BookReplacement,
     BookSnapshot,
     Covered,
-    FeedHealth,
     FeedName,
     FeedStatus,
     InstrumentId,
@@ -178,17 +178,14 @@ class Lineups:
 
     def _health(self, event: FeedStatus) -> None:
         self._hub.publish(event)
-        if event.instrument is not None:
-            return
-        condition = self._conditions[event.feed]
-        condition.status = event
-        if event.status is not FeedHealth.LIVE:
-            condition.live_since = None
-        elif condition.live_since is None:
-            condition.live_since = trio.current_time()
+        self._conditions[event.feed].note(event, trio.current_time())
         for lineup in self._lineups.values():
-            if event.feed in lineup.feeds:
+            if event.feed not in lineup.feeds:
+                continue
+            if event.instrument is None:
                 lineup.health(event.feed)
+            else:
+                lineup.part_health(event)
         self._look.set()
 
     def _coverage(self, event: Covered | Uncovered) -> None:
@@ -207,6 +204,7 @@ class Lineups:
             self._shares[event.feed].coverage(part)
             if isinstance(part, Covered):
                 lineup.covered(part)
+                self._look.set()  # it may be due to get something back
             else:
                 lineup.uncovered(part)
 

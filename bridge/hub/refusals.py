@@ -7,7 +7,7 @@ from bridge.model import SECONDS, Code, TopicKind, TopicRefused, UnixNanos, Want
 
 
 class Refusals:
-    """Remembered refusals; a full quota is none: such a topic stays wanted.
+    """Remembered refusals; one that passes is none: such a topic stays wanted.
 
     Args:
         seconds: how long each is remembered.
@@ -24,7 +24,7 @@ class Refusals:
 
     def remember(self, event: TopicRefused, now: UnixNanos) -> None:
         """Note a refusal."""
-        if event.code != Code.UPSTREAM_FULL.value:
+        if not Code(event.code).is_passing:
             self._refused[Want(event.topic, event.feed)] = (event, now + self._nanos)
 
     def accepted(self, want: Want) -> None:

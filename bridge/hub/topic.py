@@ -9,7 +9,19 @@ from bridge.hub.history import History
 from bridge.hub.latest import Latest
 from bridge.hub.settings import HubSettings
 from bridge.hub.subscription import Subscription, offer_to_all
-from bridge.model import SECONDS, BookDelta, FeedName, FeedStatus, Gap, InstrumentId, Topic, TopicKind, UnixNanos, Want
+from bridge.model import (
+    SECONDS,
+    Bar,
+    BookDelta,
+    FeedName,
+    FeedStatus,
+    Gap,
+    InstrumentId,
+    Topic,
+    TopicKind,
+    UnixNanos,
+    Want,
+)
 
 GAP_KINDS = frozenset({TopicKind.TRADE, TopicKind.BAR, TopicKind.ORDER})
 """Log topics: a client that returns too late gets a gap for each, beside whatever state there is."""
@@ -45,6 +57,13 @@ class TopicRecord:
 
     def __repr__(self) -> str:
         return f"<TopicRecord {self.want.topic} of {self.want.feed}, {len(self.subscriptions)} subscriptions>"
+
+    @property
+    def newest_final(self) -> UnixNanos:
+        """When the newest final bar that is kept began; -1 = none is kept."""
+        kept = (publication.event for publication in self.history.after(0))
+        begun = (bar.ts_open for bar in kept if isinstance(bar, Bar) and bar.is_final is True)
+        return max((moment for moment in begun if moment is not None), default=UnixNanos(-1))
 
     def receive(self, publication: Publication, now: UnixNanos) -> None:
         """Keep a publication and offer it to everyone whom it concerns."""
@@ -149,6 +168,12 @@ class Topics:
         if whole.kind is TopicKind.BOOK:
             self._books.setdefault(Want(whole, want.feed), {})[want.topic] = record
         return record
+
+    def leave(self, subscription: Subscription, want: Want, now: UnixNanos) -> None:
+        """A subscription holds a want no more."""
+        record = self.find(want.feed, want.topic)
+        if record is not None and record.subscriptions.pop(subscription, None) is not None:
+            record.touched = now
 
     def family(self, feed: FeedName, topic: Topic) -> list[TopicRecord]:
         """Return the records that stand or fall with a topic: its own, and a full book's cuts."""

@@ -46,6 +46,11 @@ class Code(enum.StrEnum):
     OVERLOADED = "overloaded"
     INTERNAL = "internal"
 
+    @property
+    def is_passing(self) -> bool:
+        """Whether a topic that is refused with it stays wanted, and begins by itself once it can be had."""
+        return self in {Code.UPSTREAM_FULL, Code.UPSTREAM_UNAVAILABLE}
+
 
 MIN_RATE = 0.01
 """Events per second: slower than one in 100 s is no stream any more."""

@@ -103,8 +103,9 @@ class TopicRefused(msgspec.Struct, frozen=True, kw_only=True):
     """The vendor, or its quota, said no to a topic.
 
     Attributes:
-        code: `unknown_instrument`, `unsupported_topic`, `forbidden` (the topic leaves every stream and is remembered for 60 s)
-            or `upstream_full` (the topic stays wanted and begins when there is room).
+        code: `unknown_instrument`, `unsupported_topic`, `forbidden` (the topic leaves every stream and is remembered for 60 s),
+            or one that passes: `upstream_full` (until there is room) or `upstream_unavailable` (until a transport that carries
+            it works again); then the topic stays wanted.
         message: one sentence for the client, never a credential.
     """
 

@@ -38,7 +38,7 @@ class FeedEntry(msgspec.Struct, frozen=True, kw_only=True):
         dialect: what it speaks.
         symbols: the dialect's.
         globs: which unlisted ids it may serve.
-        transport: the one it uses.
+        transport: the one that it prefers: what that has, or what can be made of it, the feed has.
         account: whose orders it brings; None = nobody's.
         visited: whether users of its vendor have private feeds that bring their orders.
     """
@@ -80,6 +80,8 @@ class Arbiter:
         self._line_up = line_up
         self._first: dict[FeedName, FeedEntry] = {}
         """The preferred feed of each line-up."""
+        self._in_use: dict[FeedName, Transport] = {}
+        """Where that is not the preferred one."""
         self._asked: dict[InstrumentId, float] = {}
 
     def adopt(self, instruments: Mapping[InstrumentId, Sequence[FeedName]], *, strict: bool, max_unlisted: int) -> None:
@@ -113,18 +115,29 @@ class Arbiter:
         names = " and ".join(f"{feed.name} over {feed.transport}" for feed in feeds)
         raise Refusal(Code.UNSUPPORTED_TOPIC, f"{names} has no {topic.kind} of {topic.instrument}", topic=str(topic))
 
+    def moved(self, feed: FeedName, transport: Transport) -> None:
+        """A feed uses another transport from here on: what it lacks there is made of what it has there."""
+        self._in_use[feed] = transport
+
     def sources(self, want: Want) -> tuple[Topic, ...]:
-        """Return what to ask a want's feed for; more than the thing itself, or something else, where it has to be derived."""
+        """Return what to ask a want's feed for; more than the thing itself, or something else, where it has to be derived.
+
+        That depends on the transport in use; of what cannot be had there, on the preferred one, for then it has to wait. A
+        line-up's topics are the preferred transport's of its first feed, since all its feeds have to serve the same.
+        """
         feed = self._feeds.get(want.feed) or self._first.get(want.feed)
-        found = () if feed is None or want.topic.instrument is None else sources_of(want.topic, partial(_has, feed))
-        return found or (want.upstream,)
+        if feed is None or want.topic.instrument is None:
+            return (want.upstream,)
+        in_use = self._in_use.get(want.feed, feed.transport)
+        now = msgspec.structs.replace(feed, transport=in_use)
+        return _sources(now, want.topic) or _sources(feed, want.topic) or (want.upstream,)
 
     def _want(self, part: Topic, first: FeedEntry, feeds: Sequence[FeedEntry]) -> Want:
         """Return what to want of a topic that `first` can serve: of it alone, unless others serve it from just the same."""
-        sources = sources_of(part, partial(_has, first))
+        sources = _sources(first, part)
         having = [[feed for feed in feeds if _has(feed, source)] for source in sources]
         able = having[0]
-        alike = all(sources_of(part, partial(_has, feed)) == sources for feed in able)
+        alike = all(_sources(feed, part) == sources for feed in able)
         if able[0] is not first or not alike or any(others != able for others in having):
             return Want(part, first.name)
         names = [feed.name for feed in able]
@@ -174,7 +187,11 @@ class Arbiter:
 
 def _can_serve(feed: FeedEntry, topic: Topic) -> bool:
     """Whether a feed has a topic, or what it can be made of."""
-    return bool(sources_of(topic, partial(_has, feed)))
+    return bool(_sources(feed, topic))
+
+
+def _sources(feed: FeedEntry, topic: Topic) -> tuple[Topic, ...]:
+    return sources_of(topic, partial(_has, feed))
 
 
 def _has(feed: FeedEntry, topic: Topic) -> bool:

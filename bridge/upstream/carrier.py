@@ -9,21 +9,19 @@ connection is closed first, and the break is declared. A hand-over that fails le
 import trio
 
 from bridge.dialects.contract import Credential, Lane
-from bridge.errors import BridgeError, Mistake, TransportLost, VendorRefused
+from bridge.errors import BridgeError, TransportLost, VendorRefused
 from bridge.model import Code, Topic
-from bridge.upstream.backoff import BASE_SECONDS, CAP_SECONDS, Backoff
 from bridge.upstream.bell import Bell
 from bridge.upstream.bookmark import Bookmark
 from bridge.upstream.carrier_tools import CarrierTools
 from bridge.upstream.effects import Aside, Confirmed, Declined, Effect, Emit, Expiring, Skipped
+from bridge.upstream.entrance import Entrance
 from bridge.upstream.handover import has_spare_place, succession
 from bridge.upstream.link import Link
-from bridge.upstream.narrowing import NARROWING_BASE_SECONDS, NARROWING_CAP_SECONDS, Narrowing, is_of_topics
+from bridge.upstream.narrowing import Narrowing, is_of_topics
 from bridge.upstream.overlap import AFTERMATH_SECONDS, Overlap
-from bridge.upstream.shelter import MISTAKE_CAP_SECONDS, SOUND_SECONDS
+from bridge.upstream.setbacks import Setbacks
 from bridge.upstream.voice import Voice
-
-BAD_CREDENTIAL = frozenset({401, 403})
 
 
 class Carrier:
@@ -46,16 +44,13 @@ class Carrier:
         self.topics = topics
         self.links: list[Link] = []
         self._tools = tools
+        self._entrance = Entrance(tools.keeper, tools.door)
         self._voice = Voice(tools.standing)
         self._bell = Bell()
-        self._backoff = Backoff(BASE_SECONDS, CAP_SECONDS, tools.random)
+        self._setbacks = Setbacks(tools.random)
         self._scope = trio.CancelScope()
-        self._mistakes = Backoff(BASE_SECONDS, MISTAKE_CAP_SECONDS, tools.random)
-        self._live_at = 0.0
-        self._stale = False
-        self._outworn = False
+        self._stale = self._suspect = self._outworn = self._renewed = False
         self._narrowing = Narrowing()
-        self._between_choices = Backoff(NARROWING_BASE_SECONDS, NARROWING_CAP_SECONDS, tools.random)
         self._live: Link | None = None
         self._bookmark: Bookmark | None = None
 
@@ -63,6 +58,11 @@ class Carrier:
     def ready(self) -> bool:
         """Its speaking link is confirmed."""
         return self._voice.speaking is not None and self._voice.speaking.ready
+
+    @property
+    def confirmed(self) -> frozenset[Topic]:
+        """What its speaking link has confirmed."""
+        return self._voice.speaking.session.confirmed if self.ready and self._voice.speaking else frozenset()
 
     # ── from outside ──
     def carry(self, topics: frozenset[Topic]) -> None:
@@ -85,6 +85,11 @@ class Carrier:
             self._outworn = True
             self._bell.ring()
 
+    def refresh(self) -> None:
+        """The connection is suspect of being deaf: move to another, if one can be had."""
+        self._suspect = self._renewed = True
+        self._bell.ring()
+
     def close(self, reason: str) -> None:
         """End; what it covered is uncovered at once."""
         self._voice.fall_silent(reason)
@@ -102,16 +107,19 @@ class Carrier:
     async def _connect(self, nursery: trio.Nursery) -> bool:
         """Try once to have a confirmed link; when that fails, wait as long as the backoff says."""
         try:
-            credential = await self._tools.keeper.current()
+            credential = await self._entrance.enter()
         except BridgeError as error:
             await self._failed(error)
             return False
         topics = self._narrowing.among(self.topics)
         link = self._start(nursery, topics, credential, self._bookmark)
         self._voice.speaking = link
-        self._stale = self._outworn = False
-        while not (link.ready or link.end is not None):
-            await self._bell.wait()
+        self._stale = self._suspect = self._outworn = False
+        try:
+            while not (link.ready or link.end is not None):
+                await self._bell.wait()
+        finally:
+            self._entrance.left(link)
         if link.end is not None:
             another_choice = self._narrowing.refused(topics, self.topics, link.end)
             if self._live is None and self._tools.standing.connects:
@@ -145,7 +153,7 @@ class Carrier:
     def _must_move(self, link: Link) -> bool:
         """A link whose credential ends, or whose topics cannot be changed but must, needs a successor."""
         changed = link.session.topics != self.topics and not self._tools.link.profile.changeable
-        return bool(self.topics) and (self._stale or self._outworn or changed)
+        return bool(self.topics) and (self._stale or self._suspect or self._outworn or changed)
 
     def _change(self, link: Link) -> None:
         link.drop(link.session.topics - self.topics)
@@ -155,45 +163,38 @@ class Carrier:
     async def _lost(self, link: Link, *, another_choice: bool = False) -> None:
         error = link.end or TransportLost(f"{link.name}: it ended")
         self._voice.fall_silent(str(error))
-        self._blame_credential(link, error)
-        await self._failed(error, self._between_choices if another_choice else self._backoff_of(error))
+        self._entrance.blame(link, error)
+        await self._failed(error, another_choice=another_choice)
 
-    async def _failed(self, error: BridgeError, backoff: Backoff | None = None) -> None:
+    async def _failed(self, error: BridgeError, *, another_choice: bool = False) -> None:
         self._tools.standing.failed(error, another_is_live=self._tools.another_is_live())
-        await trio.sleep((backoff or self._backoff).next(_stay_away(error)))
-
-    def _backoff_of(self, error: BridgeError) -> Backoff:
-        """A vendor that confirms is well again; a mistake of ours is not, before long."""
-        if not isinstance(error, Mistake):
-            return self._backoff
-        if self._live is not None and trio.current_time() - self._live_at >= SOUND_SECONDS:
-            self._mistakes.reset()
-        return self._mistakes
+        self._renewed = False
+        with trio.move_on_after(self._setbacks.wait(error, trio.current_time(), another_choice=another_choice)):
+            while not self._renewed:
+                await self._bell.wait()
 
     def _is_live(self, link: Link) -> None:
         if link is self._live:
             return
-        self._live, self._live_at = link, trio.current_time()
-        self._backoff.reset()
-        self._between_choices.reset()
+        self._live = link
+        self._setbacks.live(trio.current_time())
         self._tools.standing.connects += 1
         self._tools.standing.live()
-
-    def _blame_credential(self, link: Link, error: BridgeError) -> None:
-        if isinstance(error, VendorRefused) and error.status in BAD_CREDENTIAL:
-            self._tools.keeper.spoiled(link.credential)
 
     # ── two links ──
     async def _hand_over(self, nursery: trio.Nursery, old: Link) -> None:
         """Try once to move to a new link with the topics and the credential wanted now; a newer credential ends the wait."""
         self._renewed = self._outworn = False
+        suspect, self._suspect = self._suspect, False
         async with self._tools.handing_over:
             failure = await self._try_hand_over(nursery, old)
         if failure is None or old.end is not None:
             return
         self._tools.standing.failed(failure, another_is_live=True)
-        backoff = self._between_choices if is_of_topics(failure) else self._backoff
-        with trio.move_on_after(backoff.next(_stay_away(failure))):
+        if suspect:
+            self._tools.unproven(old.session.confirmed, str(failure))
+        wait = self._setbacks.wait(failure, trio.current_time(), another_choice=is_of_topics(failure))
+        with trio.move_on_after(wait):
             while old.end is None and not self._renewed:
                 await self._bell.wait()
 
@@ -210,15 +211,24 @@ class Carrier:
             old.close("the vendor grants no second connection, so this one makes room")
             self._voice.fall_silent("the vendor grants no second connection")
             return None
+        if not await self._entrance.enter_beside(old, self._bell):
+            return None
+        return await self._follow(nursery, old, credential)
+
+    async def _follow(self, nursery: trio.Nursery, old: Link, credential: Credential | None) -> BridgeError | None:
+        """Start a new link beside the old one and let it take over."""
         topics = self._narrowing.among(self.topics)
         was_stale, self._stale = self._stale, False  # from here on, what is said of a credential is said of the new one
         new = self._start(nursery, topics, credential, None)  # the overlap fills in, so nothing is to be replayed
         overlap = self._voice.expect(new, topics)
-        failure = await succession(old, new, overlap, self._bell)
+        try:
+            failure = await succession(old, new, overlap, self._bell)
+        finally:
+            self._entrance.left(new)
         if failure is not None:
             new.close(str(failure))
             self._voice.abandon(str(failure))
-            self._blame_credential(new, failure)
+            self._entrance.blame(new, failure)
             blamed = self._narrowing.addition_refused(topics - old.session.topics, failure)
             if blamed is not None and isinstance(failure, VendorRefused):
                 self._decline(Declined(blamed, Code.UNKNOWN_INSTRUMENT, failure.reason))
@@ -280,7 +290,3 @@ class Carrier:
         self._voice.cover("the vendor refused it")
         self._tools.standing.refuse(said.topic, said.code, said.message)
         self._tools.notify()
-
-
-def _stay_away(error: BridgeError) -> float | None:
-    return error.retry_after_seconds if isinstance(error, VendorRefused) else None

@@ -6,6 +6,8 @@ import msgspec
 import trio
 
 from bridge.dialects.contract import Lane
+from bridge.model import Topic
+from bridge.upstream.door import Door
 from bridge.upstream.link import LinkTools
 from bridge.upstream.session import Session
 from bridge.upstream.standing import Standing
@@ -21,10 +23,12 @@ class CarrierTools(msgspec.Struct, frozen=True, kw_only=True):
         next_name: names the next connection.
         standing: the feed's.
         keeper: the feed's credential.
+        door: every connect goes through it.
         handing_over: held during a hand-over.
         random: draws from [0, 1).
         notify: tells the feed to look at its plan again.
         another_is_live: whether any carrier of the feed is ready.
+        unproven: told of what stands on a suspect connection that could not be replaced, and why.
     """
 
     link: LinkTools
@@ -32,7 +36,9 @@ class CarrierTools(msgspec.Struct, frozen=True, kw_only=True):
     next_name: Callable[[], str]
     standing: Standing
     keeper: TokenKeeper
+    door: Door
     handing_over: trio.Lock
     random: Callable[[], float]
     notify: Callable[[], None]
     another_is_live: Callable[[], bool]
+    unproven: Callable[[frozenset[Topic], str], None]

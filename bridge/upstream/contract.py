@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from bridge.dialects.contract import Answer, Comment, Frame, HttpRequest, Question
+from bridge.dialects.contract import Answer, Comment, Frame, HttpRequest, Question, Transport
 from bridge.model import FeedHealth, FeedName, Topic, UnixNanos, UpstreamEvent
 
 Publish = Callable[[UpstreamEvent], None]
@@ -152,6 +152,7 @@ class FeedStatistics(msgspec.Struct, frozen=True, kw_only=True):
         mistakes: what broke by a mistake of ours: a session, a poll, the whole feed.
         doubted: how often a book was in doubt; `mended` how often it came whole after that.
         reconciled: order states that no stream had said.
+        transport: the one in use; None where there is none (a tape).
     """
 
     feed: FeedName
@@ -175,6 +176,7 @@ class FeedStatistics(msgspec.Struct, frozen=True, kw_only=True):
     doubted: int = 0
     mended: int = 0
     reconciled: int = 0
+    transport: Transport | None = None
 
 
 class Feed(Protocol):

@@ -1,10 +1,10 @@
 """Opens a feed: puts together what `[feeds.<name>]` says, the vendor's dialect and what the hub hands in.
 
-Only the first entry of `transports` is used: SSE and WebSocket make a `StreamFeed`, polling a `PollingFeed`.
+SSE and WebSocket make a `StreamFeed`, polling a `PollingFeed`; several `transports` make a `LadderFeed` over one of each.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 
 import msgspec
@@ -15,16 +15,23 @@ from bridge.errors import ConfigError
 from bridge.model import AccountId, FeedName
 from bridge.model.account import is_private
 from bridge.upstream.ask import AskTools
+from bridge.upstream.borrowed import BorrowedKeeper
 from bridge.upstream.connectors import open_connector
-from bridge.upstream.contract import Feed, Interest, Publish, Suspicions
+from bridge.upstream.contract import Connector, Feed, Interest, Publish, Suspicions
 from bridge.upstream.http import HttpClient, open_client
 from bridge.upstream.in_force import InForce
+from bridge.upstream.ladder_feed import LadderFeed
+from bridge.upstream.ladder_tools import LadderTools
 from bridge.upstream.polling import PollingFeed
+from bridge.upstream.reach import Reach
+from bridge.upstream.rung import Rung
 from bridge.upstream.settings import FeedSettings
 from bridge.upstream.standing import Standing
-from bridge.upstream.stream_feed import StreamFeed, StreamTerms
+from bridge.upstream.stream_feed import StreamFeed
+from bridge.upstream.stream_terms import StreamTerms
 from bridge.upstream.token_sources import Source
 from bridge.upstream.tokens import KeeperTerms, SourceKeeper, TokenKeeper, make_keeper
+from bridge.upstream.watches import WatchTerms
 from bridge.upstream.witness import Witness
 
 
@@ -39,6 +46,7 @@ class FeedTools(msgspec.Struct, frozen=True, kw_only=True):
         bridge: our own id, for a relay.
         source: where its credential comes from, instead of what its settings say.
         suspicions: which of its books cannot be right.
+        moved: told the transport in use whenever another one is.
     """
 
     publish: Publish
@@ -48,6 +56,7 @@ class FeedTools(msgspec.Struct, frozen=True, kw_only=True):
     bridge: str | None = None
     source: Source | None = None
     suspicions: Suspicions | None = None
+    moved: Callable[[Transport], None] = lambda _: None
 
 
 @asynccontextmanager
@@ -59,12 +68,11 @@ async def open_feed(
     Raises:
         ConfigError: the dialect cannot speak the transport, or a certificate, proxy or token source is none.
     """
-    transport = settings.transports[0]
-    profile = dialect.profile.transports.get(transport)
-    if profile is None:
-        known = ", ".join(dialect.profile.transports)
-        raise ConfigError(f"feeds.{name}.transports: {dialect.name} does not speak {transport}; it speaks {known}")
-    account = account_of(name, settings)
+    speaks = dialect.profile.transports
+    for transport in settings.transports:
+        if transport not in speaks:
+            known = ", ".join(speaks)
+            raise ConfigError(f"feeds.{name}.transports: {dialect.name} does not speak {transport}; it speaks {known}")
     in_force = InForce(settings)
 
     def site() -> Site:
@@ -72,35 +80,110 @@ async def open_feed(
 
     witness = Witness(tools.publish)
     standing = Standing(name, witness, tools.clock)
-    async with open_client(settings, tools.clock) as client, open_connector(transport, client, profile) as connector:
-        asking = AskTools(
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(open_client(settings, tools.clock))
+        parts = _Parts(
+            settings=settings,
             dialect=dialect,
             symbols=symbols,
             site=site,
-            connector=connector,
             keeper=_keeper(settings, dialect, site, client, tools),
-            publish=witness,
-            clock=tools.clock,
-            account=account,
+            witness=witness,
+            interest=tools.interest,
+            tools=tools,
         )
-        if transport is Transport.POLLING:
-            yield PollingFeed(standing, profile, tools.interest, asking, tools.random.random)
-            return
-        terms = StreamTerms(
-            transport=transport,
-            profile=profile,
-            max_connections=profile.max_connections if settings.max_connections is None else settings.max_connections,
-            depth=settings.book_depth,
-            account=account,
+        transports = tuple(dict.fromkeys(settings.transports))
+        connectors = [await stack.enter_async_context(open_connector(one, client, speaks[one])) for one in transports]
+        if len(transports) == 1:
+            yield _over(transports[0], standing, connectors[0], parts, parts.watch_terms(standing.name))
+        else:
+            yield _ladder(standing, transports, connectors, parts)
+
+
+class _Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a feed is made of, over whichever transport."""
+
+    settings: FeedSettings
+    dialect: Dialect
+    symbols: SymbolTable
+    site: Callable[[], Site]
+    keeper: TokenKeeper
+    witness: Witness
+    interest: Interest
+    tools: FeedTools
+
+    def watch_terms(self, name: FeedName) -> WatchTerms:
+        """Say what is watched over; once a feed, however many transports it has."""
+        return WatchTerms(
+            witness=self.witness,
+            random=self.tools.random.random,
+            suspicions=self.tools.suspicions,
+            account=account_of(name, self.settings),
+            order_check_seconds=self.settings.order_check_seconds,
+        )
+
+
+def _ladder(
+    standing: Standing, transports: Sequence[Transport], connectors: Sequence[Connector], parts: _Parts
+) -> LadderFeed:
+    """Make a feed for each transport, and the one that stands on them."""
+    tools = parts.tools
+    rungs = [
+        Rung(number, transport, Standing(standing.name, tools.publish, tools.clock, rung=transport))
+        for number, transport in enumerate(transports)
+    ]
+    feed = LadderFeed(
+        standing,
+        rungs,
+        LadderTools(
+            reach=Reach(parts.dialect, parts.symbols),
+            keeper=parts.keeper,
             interest=tools.interest,
             random=tools.random.random,
-            bridge=tools.bridge,
-            witness=witness,
-            suspicions=tools.suspicions,
-            whole_books=transport in dialect.profile.replaces_books,
-            order_check_seconds=settings.order_check_seconds,
-        )
-        yield StreamFeed(standing, terms, asking)
+            moved=tools.moved,
+            watch=parts.watch_terms(standing.name),
+        ),
+    )
+    keeper = BorrowedKeeper(parts.keeper)
+    for rung, connector in zip(rungs, connectors, strict=True):
+        own = msgspec.structs.replace(parts, keeper=keeper, interest=rung.interest)
+        rung.feed = _over(rung.transport, rung.standing, connector, own, None)
+    return feed
+
+
+def _over(
+    transport: Transport, standing: Standing, connector: Connector, parts: _Parts, watch: WatchTerms | None
+) -> StreamFeed | PollingFeed:
+    """Make a feed over one transport; `watch` where that is the whole feed."""
+    settings, tools = parts.settings, parts.tools
+    profile = parts.dialect.profile.transports[transport]
+    account = account_of(standing.name, settings)
+    asking = AskTools(
+        dialect=parts.dialect,
+        symbols=parts.symbols,
+        site=parts.site,
+        connector=connector,
+        keeper=parts.keeper,
+        publish=standing.publish,
+        clock=tools.clock,
+        account=account,
+    )
+    if transport is Transport.POLLING:
+        return PollingFeed(standing, profile, parts.interest, asking, tools.random.random)
+    terms = StreamTerms(
+        transport=transport,
+        profile=profile,
+        max_connections=profile.max_connections if settings.max_connections is None else settings.max_connections,
+        depth=settings.book_depth,
+        account=account,
+        interest=parts.interest,
+        random=tools.random.random,
+        bridge=tools.bridge,
+        stale_seconds=settings.stale_seconds,
+        whole_books=transport in parts.dialect.profile.replaces_books,
+        watch=watch,
+    )
+    return StreamFeed(standing, terms, asking)
 
 
 def account_of(name: FeedName, settings: FeedSettings) -> AccountId | None:

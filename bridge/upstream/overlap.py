@@ -32,6 +32,7 @@ from bridge.model import (
     UpstreamEvent,
 )
 from bridge.upstream.folds import BookFold, QuoteFold
+from bridge.upstream.subject import subject_of
 from bridge.upstream.tally import Sameness, Tally
 
 SETTLE_SECONDS = 0.6
@@ -56,15 +57,18 @@ class Overlap:
     """The overlap of two connections. Pure: times are Trio's, handed in.
 
     Args:
-        topics: what both carry; only their events are handed in.
+        topics: what both carry; only their events are handed in, but for `foresee`.
+        spelled_alike: whether both spell an event the same; of two transports one may leave out a trade's id, or round its time.
 
     Attributes:
+        topics: what both carry; set anew when a comparison begins later than the new connection.
         removed: how many events were taken out.
     """
 
-    def __init__(self, topics: Iterable[Topic]) -> None:
+    def __init__(self, topics: Iterable[Topic], *, spelled_alike: bool = True) -> None:
         self.topics = frozenset(topics)
         self.removed = 0
+        self._content = _content if spelled_alike else _likeness
         self._tally = Tally()
         self._ids: dict[tuple[str, str], None] = {}
         self._orders: dict[bytes, None] = {}
@@ -85,23 +89,30 @@ class Overlap:
         match event:
             case Trade(trade_id=str(trade_id)):
                 _remember(self._ids, (event.instrument, trade_id))
+                if self._content is _likeness:
+                    self._tally.note(self._content(event), now)
             case OrderUpdate():
-                _remember(self._orders, _content(event))
+                _remember(self._orders, self._content(event))
             case Trade() | Bar() | QuotePatch():
-                self._tally.note(_content(event), now)
+                self._tally.note(self._content(event), now)
                 state = _state_of(event)
                 if state is not None:
                     self._old_states[state] = now
             case _:
                 pass
 
-    def hold(self, event: UpstreamEvent, now: float) -> None:
-        """Keep what the new connection said, for the switch."""
+    def foresee(self, event: UpstreamEvent) -> None:
+        """Fold what the new connection says before the comparison begins: of its state nothing is lost, the rest is of no use."""
         if isinstance(event, BookSnapshot | BookDelta | BookReplacement):
             self._books.setdefault(event.instrument, BookFold()).add(event)
-            return
-        self._fold(event)
-        self._held.append((event, now))
+        else:
+            self._fold(event)
+
+    def hold(self, event: UpstreamEvent, now: float) -> None:
+        """Keep what the new connection said, for the switch."""
+        self.foresee(event)
+        if not isinstance(event, BookSnapshot | BookDelta | BookReplacement):
+            self._held.append((event, now))
 
     def confirmed(self, now: float) -> None:
         """The vendor confirmed the new connection."""
@@ -129,6 +140,10 @@ class Overlap:
         books = (fold.folded() for fold in self._books.values())
         return [*out, *(book for book in books if book is not None)]
 
+    def foreseen(self) -> list[UpstreamEvent]:
+        """Return the quotes and open bars, as they stand, of what only the new connection carries."""
+        return [event for event in self.finish() if subject_of(event) not in self.topics]
+
     def late(self, event: UpstreamEvent, now: float) -> list[UpstreamEvent]:
         """Return what of an event that came after the switch is to be published: it, it with a mark, or nothing."""
         self._fold(event)
@@ -142,12 +157,12 @@ class Overlap:
     def _judge(self, event: UpstreamEvent, received: float) -> list[UpstreamEvent]:
         out: list[UpstreamEvent]
         match event:
-            case Trade(trade_id=str(trade_id)):
+            case Trade(trade_id=str(trade_id)) if self._ids or self._content is _content:
                 out = [] if (event.instrument, trade_id) in self._ids else [event]
             case OrderUpdate():
-                out = [] if _content(event) in self._orders else [event]
+                out = [] if self._content(event) in self._orders else [event]
             case Trade() | Bar() | QuotePatch():
-                out = _delivered(event, self._tally.match(_content(event), received))
+                out = _delivered(event, self._tally.match(self._content(event), received))
             case _:
                 return [event]
         self.removed += not out
@@ -158,7 +173,7 @@ class Overlap:
         known: dict[State, int] = {}
         for place, (event, received) in enumerate(self._held):
             state = _state_of(event)
-            if state is not None and self._tally.match(_content(event), received) is not Sameness.FRESH:
+            if state is not None and self._tally.match(self._content(event), received) is not Sameness.FRESH:
                 known[state] = place + 1
         return known
 
@@ -204,3 +219,16 @@ def _delivered(event: Trade | Bar | QuotePatch, sameness: Sameness) -> list[Upst
 def _content(event: UpstreamEvent) -> bytes:
     """What two copies of one event have in common: everything but when we received it."""
     return msgspec.json.encode(msgspec.structs.replace(event, ts_recv=UnixNanos(0)))
+
+
+def _likeness(event: UpstreamEvent) -> bytes:
+    """What copies on two transports have in common: of a trade neither the id nor the time, of an order its state."""
+    said: tuple[object, ...]
+    match event:
+        case Trade():
+            said = (event.instrument, event.price.normalize(), event.size.normalize(), event.aggressor_side)
+        case OrderUpdate():
+            said = (event.account, event.order_id, event.status, event.filled_quantity.normalize())
+        case _:
+            return _content(event)
+    return msgspec.json.encode(said)

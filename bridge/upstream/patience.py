@@ -1,25 +1,15 @@
-"""How much nonsense one connection is borne with: single malformed messages are survived, a run of them is not."""
+"""How many failures in a row make a feed count as down."""
 
-from bridge.errors import VendorProtocolError
-from bridge.upstream.effects import GiveUp
+from bridge.errors import BridgeError, Mistake, VendorRefused
 
-MALFORMED_IN_A_ROW = 20
-"""So many malformed frames without a sound one between them: this is not the party we think it is; reconnect."""
+DOWN_AFTER = 3
+"""Failed attempts in a row after which a feed counts as down: one is a hiccup, three span several seconds of backoff."""
 
 
-class Patience:
-    """One connection's."""
-
-    def __init__(self) -> None:
-        self._malformed = 0
-
-    def sound(self) -> None:
-        """A message could be read."""
-        self._malformed = 0
-
-    def malformed(self, error: VendorProtocolError) -> list[GiveUp]:
-        """Count one that could not; give up past `MALFORMED_IN_A_ROW`."""
-        self._malformed += 1
-        if self._malformed < MALFORMED_IN_A_ROW:
-            return []
-        return [GiveUp(f"{MALFORMED_IN_A_ROW} malformed messages in a row, the last: {error.reason}")]
+def patience(error: BridgeError) -> int:
+    """How many failures in a row make a feed count as down: a refusal is meant, but a first 401 may be a passing one."""
+    if isinstance(error, Mistake):
+        return 1
+    if not isinstance(error, VendorRefused) or error.status is None or not 400 <= error.status < 500:
+        return DOWN_AFTER
+    return {401: 2, 403: 2, 408: DOWN_AFTER, 425: DOWN_AFTER, 429: DOWN_AFTER}.get(error.status, 1)

@@ -9,6 +9,7 @@ as somebody wants the account's orders. As nothing tells of new ones, an `order`
 
 from collections.abc import Callable, Sequence
 
+import msgspec
 import structlog
 import trio
 
@@ -113,9 +114,18 @@ class PollingFeed:
             self._bell.ring()
         return answer
 
+    async def fetch(self, question: Question) -> Sequence[UpstreamEvent | Signal] | None:
+        """Ask the vendor once; see `Asker.fetch`."""
+        return await self._asker.fetch(question)
+
+    async def say_anew(self, book: Topic) -> None:
+        """Nothing needs to be done for it: every poll says its book whole."""
+        await trio.lowlevel.checkpoint()
+
     def statistics(self) -> FeedStatistics:
         """A snapshot of the counters; polling keeps no connections."""
-        return self._standing.statistics(wanted=len(self._wanted), connections=(), credential=None)
+        now = self._standing.statistics(wanted=len(self._wanted), connections=(), credential=None)
+        return msgspec.structs.replace(now, transport=Transport.POLLING)
 
     def __repr__(self) -> str:
         return f"<Feed {self.name} {self._standing.health} {len(self._polls)} polls>"
@@ -153,6 +163,7 @@ class PollingFeed:
         backoff = Backoff(BASE_SECONDS, CAP_SECONDS, self._random)
         with scope:
             while True:
+                await trio.sleep_until(self._standing.away_until)  # what was said to one poll holds for all
                 due_at = trio.current_time() + interval_seconds
                 error = await self._poll_once(key, question)
                 if scope.cancel_called:

@@ -46,7 +46,7 @@ from bridge.upstream.effects import (
     Strange,
     at_once,
 )
-from bridge.upstream.patience import Patience
+from bridge.upstream.leniency import Leniency
 from bridge.upstream.reminders import due_now
 from bridge.upstream.state import SessionState, Turn, after
 from bridge.upstream.subject import MarketFact
@@ -75,7 +75,7 @@ class Session:
         counters: SessionCounters,
     ) -> None:
         self.state = SessionState.CONNECTING
-        self._patience = Patience()
+        self._leniency = Leniency()
         self._asked = asked
         self._requests = requests
         self._decoder = decoder
@@ -185,7 +185,7 @@ class Session:
             said = self._decoder.decode(frame)
         except VendorProtocolError as error:
             return self.malformed(error)
-        self._patience.sound()
+        self._leniency.sound()
         effects: list[Effect] = []
         for word in said:
             effects += self._event(word) if isinstance(word, MarketEvent) else self._follow(word)
@@ -198,7 +198,7 @@ class Session:
     def malformed(self, error: VendorProtocolError) -> list[Effect]:
         """Count what could not be read; give up when it is too much."""
         self._counters.malformed += 1
-        return [*self._patience.malformed(error)]
+        return [*self._leniency.malformed(error)]
 
     def answered(self, topics: Sequence[Topic]) -> list[Effect]:
         """The pong of a ping sent behind a subscribe came: what was not refused or put in doubt by now is served."""

@@ -70,15 +70,16 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """One feed. Durations in seconds; 0 = unlimited for counts.
 
     Attributes:
-        transports: in order of preference.
+        transports: in order of preference: the first that works is used, and a better one again when it does.
         url: the vendor's base URL.
         token: an access token's source; `api_key` mints one instead.
         token_refresh_margin_seconds: how long before its end a token is replaced; never more than half its life.
         instruments: globs of unlisted ids that this feed may serve.
         account: whose order events these are, the `<name>` of `<feed>/<name>`; None = order events are ignored.
         order_check_seconds: how often open orders are compared with what REST says; 0 = never.
-        max_connections: instead of the vendor's own number.
+        max_connections: instead of the vendor's own number, for each transport.
         book_depth: levels a side asked of the vendor; None = its default.
+        stale_seconds: how long a topic may be silent before the vendor is looked at beside the stream; 0 = never looked.
         proxy: `http://[user:password@]host:port`, an HTTP CONNECT proxy.
         settle_seconds: how long it must have been live before instruments that prefer it come back to it from another feed.
         client_tokens: lets the vendor's users in with its tokens, each with a private session for orders; None = they are not.
@@ -105,6 +106,7 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_connections: int | None = None
     book_depth: int | None = None
     settle_seconds: float = 30
+    stale_seconds: float = 30
     proxy: str | None = None
     connect_to: str | None = None
     ca_file: str | None = None

@@ -1,56 +1,56 @@
-"""What a feed has said about itself: its health, what it covers, what it was refused. Each is published on change only.
+"""What a feed has said about itself: its health, beside what it covers and was refused. Each is published on change only.
 
 Plain state, told by the tasks that do the work. A feed is *live* while one of its sessions is confirmed, *down* when it was
-refused or failed `DOWN_AFTER` times in a row without one, and otherwise *connecting*. A live feed whose vendor is a bridge is
-no better than the worst of that bridge's feeds that serve it.
+refused or failed too often in a row without one (`patience`), *stale* when what it receives is not what the vendor has, and
+otherwise *connecting*. A live feed whose vendor is a bridge is no better than the worst of that bridge's feeds that serve it.
 """
-
-from collections.abc import Iterable
 
 import msgspec
 import structlog
 import trio
 
 from bridge.clock import Clock
-from bridge.dialects.contract import Credential, Health
-from bridge.errors import BridgeError, Mistake, VendorRefused
-from bridge.model import Cause, Covered, FeedHealth, FeedName, FeedStatus, Topic, TopicRefused, Uncovered, UnixNanos
+from bridge.dialects.contract import Credential, Health, Transport
+from bridge.errors import BridgeError, VendorRefused
+from bridge.model import (
+    FeedHealth,
+    FeedName,
+    FeedStatus,
+    Topic,
+    UnixNanos,
+    UpstreamEvent,
+)
 from bridge.upstream.contract import ConnectionStatistics, FeedStatistics, Publish
-from bridge.upstream.counters import SessionCounters
 from bridge.upstream.effects import Aside, Felt, Passed
-
-DOWN_AFTER = 3
-"""Failed attempts in a row after which a feed counts as down: one is a hiccup, three span several seconds of backoff."""
-
-REFUSED_SECONDS = 60.0
-"""How long a topic that the vendor refused is left alone, as the contract has it."""
-
-REASON_CHARACTERS = 300
+from bridge.upstream.freshness import Freshness
+from bridge.upstream.patience import patience
+from bridge.upstream.silence import WentMute
+from bridge.upstream.topic_standing import REASON_CHARACTERS, TopicStanding
 
 _SEVERITY = (FeedHealth.LIVE, FeedHealth.CONNECTING, FeedHealth.STALE, FeedHealth.DOWN)
 
 _log = structlog.get_logger(__name__)
 
 
-class Standing(SessionCounters):
+class Standing(TopicStanding):
     """One feed's standing and its counters.
 
     Args:
         name: the feed's.
         publish: where it is said.
         clock: stamps it.
+        rung: the transport whose standing this is, where the feed has several; None = the feed's own.
 
     Attributes:
         retries: attempts to connect that failed; `connects` those that were accepted; `losses` sessions that broke.
         overlaps_removed: events taken out because another connection had delivered them.
         via: the bridges that the vendor's events come by, if it is one.
+        freshness: judges the silence of its topics; None = nobody does.
+        away_until: until when the vendor asked us to stay away, in Trio's time.
     """
 
-    def __init__(self, name: FeedName, publish: Publish, clock: Clock) -> None:
-        super().__init__()
-        self.name = name
-        self.publish = publish
-        self.clock = clock
+    def __init__(self, name: FeedName, publish: Publish, clock: Clock, *, rung: Transport | None = None) -> None:
+        super().__init__(name, publish, clock)
         self.health = FeedHealth.CONNECTING
         self.reason: str | None = None
         self.since: UnixNanos = clock()
@@ -61,11 +61,12 @@ class Standing(SessionCounters):
         self.via: tuple[str, ...] = ()
         self._own: tuple[FeedHealth, str | None] = (self.health, None)
         self._elsewhere: dict[object, Health] = {}
+        self._rung = rung
+        self.away_until = float("-inf")
         self._failures = 0
-        self._covered: set[Topic] = set()
-        self._refused: dict[Topic, float] = {}
-        self._overflow: frozenset[Topic] = frozenset()
         self._said: tuple[FeedHealth, str | None, tuple[str, ...]] | None = None
+        self.freshness: Freshness | None = None
+        self._all_stale: str | None = None
 
     # ── health ──
     def connecting(self) -> None:
@@ -75,7 +76,10 @@ class Standing(SessionCounters):
     def live(self) -> None:
         """A session was confirmed."""
         self._failures = 0
-        self._say(FeedHealth.LIVE, None)
+        if self._all_stale is None:
+            self._say(FeedHealth.LIVE, None)
+        else:
+            self._say(FeedHealth.STALE, self._all_stale)
 
     def idle(self) -> None:
         """Nothing is wanted, and nothing is connected."""
@@ -85,12 +89,24 @@ class Standing(SessionCounters):
     def failed(self, error: BridgeError, *, another_is_live: bool) -> None:
         """An attempt to connect failed, or a session broke; `another_is_live` keeps the feed live."""
         self.retries += 1
+        if isinstance(error, VendorRefused) and error.retry_after_seconds is not None:
+            self.away_until = max(self.away_until, trio.current_time() + error.retry_after_seconds)
         if another_is_live:
             self.review()
             return
         self._failures += 1
-        down = self._failures >= _patience(error) or self._own[0] is FeedHealth.DOWN
-        self._say(FeedHealth.DOWN if down else FeedHealth.CONNECTING, str(error))
+        down = self._failures >= patience(error) or self._own[0] is FeedHealth.DOWN
+        mute = isinstance(error, WentMute) or self._own[0] is FeedHealth.STALE
+        self._say(FeedHealth.DOWN if down else FeedHealth.STALE if mute else FeedHealth.CONNECTING, str(error))
+
+    @property
+    def own_health(self) -> FeedHealth:
+        """How our connection to the vendor is, whatever a vendor that is a bridge says of what is behind it."""
+        return self._own[0]
+
+    def tell(self, health: FeedHealth, reason: str | None) -> None:
+        """Say how we are as somebody else has judged it."""
+        self._say(health, reason)
 
     def aside(self, who: object, said: Aside) -> None:
         """One of our connections, `who`, was told something by a vendor that is a bridge."""
@@ -123,7 +139,7 @@ class Standing(SessionCounters):
         if health is not self.health or self._said is None:
             self.since = self.clock()
         if self._said is None or self._said[:2] != (health, reason):
-            _log.info("a feed's health changed", feed=self.name, status=health.value, reason=reason)
+            self._log_health(health, reason)
         self._said = (health, reason, self.via)
         self.health, self.reason = health, reason
         self.publish(
@@ -133,82 +149,67 @@ class Standing(SessionCounters):
         )
 
     def _say_of_part(self, said: Health) -> None:
-        """Pass on how one instrument is; how the feed is does not change by it."""
+        """Say how one instrument is, or one topic of it; how the feed is does not change by it."""
         reason = said.reason and said.reason[:REASON_CHARACTERS]
         now = self.clock()
         told = FeedStatus(feed=self.name, status=said.status, ts_recv=now, reason=reason, since=now)
         self.publish(msgspec.structs.replace(told, instrument=said.instrument, topic=said.topic))
 
-    # ── coverage ──
-    @property
-    def covered(self) -> int:
-        """How many topics are covered."""
-        return len(self._covered)
-
-    def covers(self, topic: Topic) -> bool:
-        """Whether a topic is received completely."""
-        return topic in self._covered
-
-    def skip(self, topics: Iterable[Topic], reason: str, cause: Cause) -> None:
-        """Of those of these that are received completely, something is missing: a moment without coverage."""
-        known = [topic for topic in topics if topic in self._covered]
-        self.uncover(known, reason)
-        self.cover(known, cause=cause)
-
-    def cover(self, topics: Iterable[Topic], *, continued: bool = False, cause: Cause = Cause.UPSTREAM) -> None:
-        """These are received completely from here on.
-
-        Args:
-            topics: those not covered yet count.
-            continued: as they were before the break, which cost nothing.
-            cause: whose fault the break before was.
-        """
-        new = tuple(sorted((topic for topic in topics if topic not in self._covered), key=str))
-        if new:
-            self._covered.update(new)
-            now = self.clock()
-            self.publish(Covered(feed=self.name, topics=new, ts_recv=now, continued=continued, cause=cause))
-
-    def uncover(self, topics: Iterable[Topic], reason: str) -> None:
-        """Something of these may be missed from here on."""
-        gone = tuple(sorted((topic for topic in topics if topic in self._covered), key=str))
-        if gone:
-            self._covered.difference_update(gone)
-            self.publish(
-                Uncovered(feed=self.name, topics=gone, ts_recv=self.clock(), reason=reason[:REASON_CHARACTERS])
+    def _log_health(self, health: FeedHealth, reason: str | None) -> None:
+        if self._rung is None:
+            _log.info("a feed's health changed", feed=self.name, status=health.value, reason=reason)
+        else:
+            _log.debug(
+                "a rung's health changed", feed=self.name, rung=self._rung.value, status=health.value, reason=reason
             )
 
-    def uncover_all(self, reason: str) -> None:
-        """Something of everything may be missed from here on."""
-        self.uncover(tuple(self._covered), reason)
+    # ── freshness ──
+    def heard(self, topic: Topic, event: UpstreamEvent) -> None:
+        """The vendor said this on a stream; it is not published yet. What was stale is live again from here on."""
+        if self.freshness is not None and self.freshness.heard(topic, event, trio.current_time()):
+            self._freshen(topic)
 
-    # ── refusals ──
-    @property
-    def refused(self) -> int:
-        """How many wanted topics are refused, by the vendor or for want of room."""
-        return len(self._refused) + len(self._overflow)
+    def stale(self, topic: Topic, reason: str, *, everything: bool) -> None:
+        """A topic says nothing though there is news of it; `everything`: that is so of all that we receive."""
+        held = topic in self._covered
+        self.uncover((topic,), reason)
+        self._stale.add(topic)
+        if held:
+            self._withheld.add(topic)
+        self._say_of(topic, FeedHealth.STALE, reason)
+        if everything:
+            self._all_stale = reason
+            self._say(FeedHealth.STALE, reason)
 
-    def refuse(self, topic: Topic, code: str, message: str) -> None:
-        """The vendor said no; the topic is left alone for `REFUSED_SECONDS`."""
-        self._refused[topic] = trio.current_time() + REFUSED_SECONDS
-        self._publish_refusal(topic, code, message)
+    def keep_stale(self, topics: frozenset[Topic]) -> None:
+        """Of what was said to be stale, only these are watched still; the rest was lost or is not wanted any more."""
+        for topic in self._stale - topics:
+            self._freshen(topic)
 
-    def still_refused(self, wanted: frozenset[Topic]) -> frozenset[Topic]:
-        """Return what of `wanted` is to be left alone; forgets what is no longer wanted or may be tried again."""
-        now = trio.current_time()
-        self._refused = {topic: until for topic, until in self._refused.items() if topic in wanted and until > now}
-        return frozenset(self._refused)
+    def _freshen(self, topic: Topic) -> None:
+        held = topic in self._withheld
+        self._stale.discard(topic)
+        self._withheld.discard(topic)
+        if held:
+            self.cover((topic,))
+        if not any(other.instrument == topic.instrument for other in self._stale):
+            self._say_of(topic, FeedHealth.LIVE, None)
+        if self._all_stale is not None:
+            self._all_stale = None
+            if self._own[0] is FeedHealth.STALE:
+                self._say(FeedHealth.LIVE, None)
 
-    def retry_at(self) -> float:
-        """When the first refused topic may be tried again, on Trio's clock; infinity when there is none."""
-        return min(self._refused.values(), default=float("inf"))
+    def _say_of(self, topic: Topic, health: FeedHealth, reason: str | None) -> None:
+        now = self.clock()
+        _log.info(
+            "an instrument's health changed", feed=self.name, topic=str(topic), status=health.value, reason=reason
+        )
+        said = reason and reason[:REASON_CHARACTERS]
+        self.publish(
+            FeedStatus(feed=self.name, instrument=topic.instrument, status=health, ts_recv=now, reason=said, since=now)
+        )
 
-    def overflow(self, topics: frozenset[Topic], code: str, message: str) -> None:
-        """There is no room for exactly these; said once for each while it lasts."""
-        new, self._overflow = topics - self._overflow, topics
-        for topic in sorted(new, key=str):
-            self._publish_refusal(topic, code, message)
-
+    # ── numbers ──
     def statistics(
         self, wanted: int, connections: tuple[ConnectionStatistics, ...], credential: Credential | None
     ) -> FeedStatistics:
@@ -242,16 +243,3 @@ class Standing(SessionCounters):
             mended=self.mended,
             reconciled=self.reconciled,
         )
-
-    def _publish_refusal(self, topic: Topic, code: str, message: str) -> None:
-        message = message[:REASON_CHARACTERS]
-        self.publish(TopicRefused(feed=self.name, topic=topic, code=code, message=message, ts_recv=self.clock()))
-
-
-def _patience(error: BridgeError) -> int:
-    """How many failures in a row make a feed count as down: a refusal is meant, but a first 401 may be a passing one."""
-    if isinstance(error, Mistake):
-        return 1
-    if not isinstance(error, VendorRefused) or error.status is None or not 400 <= error.status < 500:
-        return DOWN_AFTER
-    return {401: 2, 403: 2, 408: DOWN_AFTER, 425: DOWN_AFTER, 429: DOWN_AFTER}.get(error.status, 1)

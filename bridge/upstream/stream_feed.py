@@ -4,22 +4,32 @@ Changes of interest are collected for `COLLECT_SECONDS`, so that a page full of 
 says what to do, and the carriers do it. The feed's own task never waits for a vendor.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import count
 
 import msgspec
 import trio
 
-from bridge.dialects.contract import Answer, Asked, Lane, Outcome, Question, QuestionKind, Transport, TransportProfile
-from bridge.model import AccountId, Code, FeedName, Topic
+from bridge.dialects.contract import (
+    Answer,
+    Asked,
+    Lane,
+    Outcome,
+    Question,
+    QuestionKind,
+    Signal,
+)
+from bridge.model import Code, FeedName, Topic, UpstreamEvent
 from bridge.upstream.ask import Asker, AskTools
 from bridge.upstream.bell import Bell
 from bridge.upstream.carrier import Carrier
 from bridge.upstream.carrier_tools import CarrierTools
 from bridge.upstream.changes import first_of
-from bridge.upstream.contract import FeedStatistics, Interest, Suspicions
+from bridge.upstream.contract import FeedStatistics
+from bridge.upstream.door import Door
+from bridge.upstream.freshness import Freshness
 from bridge.upstream.link import LinkTools
-from bridge.upstream.orders import OrderCheck
+from bridge.upstream.lookout import Lookout
 from bridge.upstream.planner import (
     Add,
     Change,
@@ -33,49 +43,20 @@ from bridge.upstream.planner import (
     plan,
     planned_slots,
 )
-from bridge.upstream.repairs import Repairs
 from bridge.upstream.roster import call_roll
 from bridge.upstream.session import Session
 from bridge.upstream.shelter import sheltered
 from bridge.upstream.standing import Standing
-from bridge.upstream.witness import Witness
+from bridge.upstream.stream_terms import StreamTerms
+from bridge.upstream.watches import watches_of
 
 COLLECT_SECONDS = 0.1
 """How long changes of interest are collected before the vendor is told."""
 
 FRESH_BOOK_SECONDS = 5.0
 """How long a fresh book over REST is waited for; longer, and the stream has said it again."""
-
-
-class StreamTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """What a stream feed is made with.
-
-    Attributes:
-        transport: which one; `profile` its numbers.
-        max_connections: how many connections it may have; None = no limit.
-        depth: levels a side asked of the vendor; None = its default.
-        account: whose orders arrive; None = nobody's.
-        interest: what clients want.
-        random: draws from [0, 1).
-        bridge: our own id, for a relay.
-        witness: what the feed publishes by, for those who follow it; None = nobody does.
-        suspicions: of the feed's books; None = none.
-        whole_books: whether this transport says books whole, each time.
-        order_check_seconds: how often open orders are compared with REST; 0 = never.
-    """
-
-    transport: Transport
-    profile: TransportProfile
-    max_connections: int | None
-    depth: int | None
-    account: AccountId | None
-    interest: Interest
-    random: Callable[[], float]
-    bridge: str | None = None
-    witness: Witness | None = None
-    suspicions: Suspicions | None = None
-    whole_books: bool = False
-    order_check_seconds: float = 0
+TRY_AGAIN_SECONDS = 300.0
+"""Between two replacements of a connection that is silent, where the vendor cannot be asked whether that is right."""
 
 
 class StreamFeed:
@@ -98,15 +79,11 @@ class StreamFeed:
         self._links = count(1)
         self._bell = Bell()
         self._wanted: frozenset[Topic] = frozenset()
+        self._tried: dict[int, float] = {}
+        """When a slot that may be deaf may be tried again."""
+        self._lookout = self._make_lookout()
         self._carrier_tools = self._make_tools()
-        self._watches: list[Repairs | OrderCheck] = []
-        if terms.suspicions is not None:
-            self._watches.append(Repairs(standing, terms.suspicions, self._say_anew, terms.random))
-        if terms.account is not None and terms.order_check_seconds:
-            self._watches.append(OrderCheck(standing, self._asker.fetch, terms.order_check_seconds))
-        if terms.witness is not None:
-            for watch in self._watches:
-                watch.follow(terms.witness)
+        self._watches = [] if terms.watch is None else watches_of(standing, terms.watch, self)
         changeable = terms.profile.changeable
         self._limits = PlanLimits(
             changeable=changeable,
@@ -129,6 +106,8 @@ class StreamFeed:
             nursery.start_soon(self._follow_credential)
             for watch in self._watches:
                 nursery.start_soon(watch.run)
+            if self._lookout is not None:
+                nursery.start_soon(self._lookout.run)
             while True:
                 self._apply(nursery)
                 await self._changed()
@@ -138,14 +117,33 @@ class StreamFeed:
         """Put a question to the vendor; see `Feed.ask`."""
         return await self._asker.ask(question, deadline_seconds)
 
+    async def fetch(self, question: Question) -> Sequence[UpstreamEvent | Signal] | None:
+        """Ask the vendor once; see `Asker.fetch`."""
+        return await self._asker.fetch(question)
+
+    async def say_anew(self, book: Topic) -> None:
+        """Have the vendor say a book whole; where it always does, a look over REST is the lightest way.
+
+        Where it says changes, only what comes in order with them is a base for them, and no REST answer does.
+        """
+        if self._terms.whole_books:
+            question = Question(kind=QuestionKind.BOOK, instrument=book.instrument)
+            answer = await self.ask(question, FRESH_BOOK_SECONDS)
+            if answer.outcome is Outcome.ANSWERED:
+                return
+        for carrier in self._carriers.values():
+            if book in carrier.topics:
+                carrier.anew(book)
+
     def statistics(self) -> FeedStatistics:
         """A snapshot of the counters."""
         links = [link for carrier in self._carriers.values() for link in carrier.links]
-        return self._standing.statistics(
+        now = self._standing.statistics(
             wanted=len(self._wanted),
             connections=tuple(link.statistics() for link in links),
             credential=next((link.credential for link in reversed(links) if link.credential is not None), None),
         )
+        return msgspec.structs.replace(now, transport=self._terms.transport)
 
     def __repr__(self) -> str:
         return f"<Feed {self.name} {self._standing.health} {self._standing.covered} topics>"
@@ -177,6 +175,7 @@ class StreamFeed:
                 self._open(nursery, lane, topics)
             case Close(number):
                 self._carriers.pop(number).close("unsubscribed")
+                self._tried.pop(number, None)
                 if self._carriers:
                     self._standing.review()
                 else:
@@ -196,20 +195,6 @@ class StreamFeed:
         number = next(self._slots)
         carrier = self._carriers[number] = Carrier(number, lane, topics, self._carrier_tools)
         nursery.start_soon(carrier.run)
-
-    async def _say_anew(self, book: Topic) -> None:
-        """Have the vendor say a book whole; where it always does, a look over REST is the lightest way.
-
-        Where it says changes, only what comes in order with them is a base for them, and no REST answer does.
-        """
-        if self._terms.whole_books:
-            question = Question(kind=QuestionKind.BOOK, instrument=book.instrument)
-            answer = await self.ask(question, FRESH_BOOK_SECONDS)
-            if answer.outcome is Outcome.ANSWERED:
-                return
-        for carrier in self._carriers.values():
-            if book in carrier.topics:
-                carrier.anew(book)
 
     # ── credentials ──
     async def _follow_credential(self) -> None:
@@ -238,11 +223,44 @@ class StreamFeed:
             next_name=lambda: f"{self.name}/{next(self._links)}",
             standing=self._standing,
             keeper=self._tools.keeper,
+            door=Door(self._terms.random),
             handing_over=trio.Lock(),
             random=self._terms.random,
             notify=self._bell.ring,
             another_is_live=lambda: any(carrier.ready for carrier in self._carriers.values()),
+            unproven=self._unproven,
         )
+
+    def _make_lookout(self) -> Lookout | None:
+        if not self._terms.stale_seconds:
+            return None
+        freshness = self._standing.freshness = Freshness(self._terms.stale_seconds)
+        return Lookout(freshness, self._asker, self._standing, self._confirmed, self._refresh)
+
+    def _confirmed(self) -> frozenset[Topic]:
+        carriers = self._carriers.values()
+        return frozenset(topic for carrier in carriers for topic in carrier.topics & carrier.confirmed)
+
+    def _unproven(self, topics: frozenset[Topic], reason: str) -> None:
+        if self._lookout is not None:
+            self._lookout.unproven(topics, reason)
+
+    def _refresh(self, topic: Topic, broken: bool) -> None:  # noqa: FBT001 - a callback's second word
+        """Replace a topic's connection: one that is known to be broken, or one that nothing at all has come on."""
+        for carrier in self._carriers.values():
+            if topic in carrier.topics and (broken or self._is_deaf(carrier)):
+                carrier.refresh()
+
+    def _is_deaf(self, carrier: Carrier) -> bool:
+        """Whether it may be, on all its topics, and may be tried: seldom, and only where a second connection is granted."""
+        freshness, now = self._standing.freshness, trio.current_time()
+        if freshness is None or self._terms.max_connections == 1 or now < self._tried.get(carrier.number, now):
+            return False
+        heard = [at for topic in carrier.topics if (at := freshness.heard_at(topic)) is not None]
+        if max(heard, default=now) > now - self._terms.stale_seconds:
+            return False
+        self._tried[carrier.number] = now + TRY_AGAIN_SECONDS
+        return True
 
     def _session(self, lane: Lane) -> Session:
         tools, terms = self._tools, self._terms

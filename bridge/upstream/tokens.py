@@ -13,7 +13,7 @@ import trio
 
 from bridge.clock import Clock
 from bridge.dialects.contract import Credential, Dialect, Site
-from bridge.errors import BridgeError, ConfigError, VendorRefused
+from bridge.errors import BridgeError, ConfigError, TransportLost, VendorRefused
 from bridge.model import SECONDS, rfc3339
 from bridge.upstream.backoff import Backoff
 from bridge.upstream.http import HttpClient
@@ -205,7 +205,7 @@ class SourceKeeper:
             self._replaced = trio.Event()
 
     def _fail(self, error: BridgeError) -> None:
-        self._fault = error
+        self._fault = _about_the_token(self._source, error)
         self.problem = f"{self._source!r}: {error}"
         away = error.retry_after_seconds if isinstance(error, VendorRefused) else None
         self._not_before = trio.current_time() + self._backoff.next(away)
@@ -257,6 +257,18 @@ def _configured(source: TokenSource) -> Source:
             return CommandSource(command, source.refresh_seconds)
         case _:
             raise ConfigError("token: exactly one of file, command and a value must be given")
+
+
+def _about_the_token(source: Source, error: BridgeError) -> BridgeError:
+    """Return an error of the same kind that says what it was about: whoever connects reads it as a feed's reason."""
+    words = f"no token from {source!r}"
+    match error:
+        case VendorRefused():
+            return VendorRefused(error.status, f"{words}: {error.reason}", error.retry_after_seconds)
+        case TransportLost():
+            return TransportLost(f"{words}: {error}")
+        case _:
+            return error
 
 
 async def _first(*functions: Callable[[], Awaitable[None]]) -> None:

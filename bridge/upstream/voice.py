@@ -34,6 +34,7 @@ class Voice:
 
     def emit(self, link: Link, effect: Emit) -> None:
         """A link says something: publish, hold or leave out."""
+        self._standing.heard(effect.topic, effect.event)
         overlap = self._overlap
         if overlap is None and link is self.speaking:
             self._standing.publish(effect.event)

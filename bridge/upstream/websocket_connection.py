@@ -23,6 +23,7 @@ from bridge.upstream.faults import words
 from bridge.upstream.line import Line
 from bridge.upstream.refusals import without_secrets
 from bridge.upstream.route import host_header
+from bridge.upstream.silence import WentMute
 
 SEND_SECONDS = 10.0
 """A vendor that does not take a subscribe for so long does not read."""
@@ -153,7 +154,7 @@ class WebSocketConnection:
             with trio.fail_after(self._terms.pong_seconds):
                 await self._socket.ping()
         except trio.TooSlowError as error:
-            raise TransportLost(f"{self._peer}: no pong within {self._terms.pong_seconds:g} s") from error
+            raise WentMute(f"{self._peer}: no pong within {self._terms.pong_seconds:g} s") from error
         except _CLOSED as error:
             raise TransportLost(f"{self._peer}: {self._why()}") from error
 

@@ -53,7 +53,10 @@ def test_what_is_printed_is_a_configuration_again_and_means_the_same(check):
     [
         (GOOD, "feeds: none is configured"),
         (f'[auth]\nsecret = "{SECRET}"\n' + FEED, "auth.default_topics is empty"),
-        (GOOD + FEED + 'transports = ["sse", "polling"]\n', "feeds.lq.transports: only sse is used"),
+        (
+            GOOD + FEED + 'transports = ["sse", "polling"]\n',
+            "feeds.lq.transports: over polling, when it is used, there is no trade and no bar",
+        ),
         (GOOD + FEED + 'token = { file = "lq.token" }\n', "feeds.lq.token.file: there is no "),
     ],
 )

@@ -17,6 +17,7 @@ from bridge.model import (
     Covered,
     Gap,
     Quote,
+    QuotePatch,
     Topic,
     TopicRefused,
     Trade,
@@ -379,4 +380,45 @@ async def test_a_full_quota_is_told_to_who_wants_what_would_be_made(hub):
     assert [one.event.code for one in subscription.take()] == ["upstream_full"]
     cover(hub, TRADE)
     hub.publish(trade())
+    assert names(subscription.take()) == ["Bar"]
+
+
+def test_what_is_made_of_other_things_from_now_on_is_asked_for_and_made_of_those(clock):
+    made = {QUOTE: (QUOTE,)}
+    hub = Hub(MemoryLog(), clock, HubSettings(), lambda want: made.get(want.topic, (want.upstream,)))
+    subscription = hub.open(wants(QUOTE), None, ROOMY)
+    assert hub.interest(FEED).wanted() == {QUOTE}
+    made[QUOTE] = (BOOK, TRADE)
+    hub.look_again(FEED)
+    assert hub.interest(FEED).wanted() == {BOOK, TRADE}
+    cover(hub, BOOK, TRADE)
+    hub.publish(BookSnapshot(**X, bids=levels(("9", "1")), asks=levels(("10", "1"))))
+    subscription.take()
+    assert hub.state(Want(QUOTE, FEED)).event.derived
+    made[QUOTE] = (QUOTE,)
+    hub.look_again(FEED)
+    assert hub.interest(FEED).wanted() == {QUOTE}
+    assert hub.state(Want(QUOTE, FEED)) is None
+    assert hub.statistics().derived == 0
+    cover(hub, QUOTE)
+    hub.publish(QuotePatch(**X, bid=Decimal(8)))
+    (quote,) = (one.event for one in subscription.take() if isinstance(one.event, Quote))
+    assert (quote.bid, quote.derived) == (8, False), "its own word counts again"
+
+
+def test_what_is_made_of_the_same_is_left_alone(hub):
+    hub.open(wants(BAR), None, ROOMY)
+    cover(hub, TRADE)
+    head = hub.head
+    hub.look_again(FEED)
+    assert hub.head == head
+
+
+def test_a_source_that_is_refused_for_the_time_being_refuses_what_is_made_of_it_for_as_long(hub):
+    subscription = hub.open(wants(BAR), None, ROOMY)
+    hub.publish(TopicRefused(feed=FEED, topic=TRADE, code="upstream_unavailable", message="not now", ts_recv=NOON))
+    assert [(one.event.topic, one.event.code) for one in subscription.take()] == [(BAR, "upstream_unavailable")]
+    assert hub.refused(wants(BAR)[0]) is None
+    cover(hub, TRADE)
+    sell(hub, 1, "5")
     assert names(subscription.take()) == ["Bar"]

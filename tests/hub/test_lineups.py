@@ -648,3 +648,105 @@ async def test_behind_a_line_up_is_the_feed_that_serves_and_behind_a_feed_is_its
     way = FeedStatus(feed=B, status=FeedHealth.LIVE, ts_recv=UnixNanos(1), via=("them",))
     stage.lineups.publish(way)
     assert told(client, FeedStatus)[-1].via == ("them",)
+
+
+def say_of_x(stage, feed, health, **more):
+    said = FeedStatus(feed=feed, instrument=InstrumentId("X"), status=FeedHealth(health), ts_recv=UnixNanos(1), **more)
+    stage.lineups.publish(said)
+
+
+async def test_what_a_feed_is_stale_for_alone_goes_to_the_next_and_comes_back(stage, autojump_clock):
+    other = Topic.parse("trade:Y")
+    stage.wants += [Want(other, stage.lineups.place(other, (A, B)))]
+    client = stage.open()
+    stage.live(A)
+    stage.cover(A, other)
+    told(client)
+    stage.uncover(A, TRADE)
+    say_of_x(stage, A, "stale", reason="deaf")
+    assert stage.lineups.serving(BOTH) == A
+    assert stage.wanted(B) == set(TOPICS)
+    assert stage.wanted(A) == {*TOPICS, other}, "it is asked for them still, so that it can be gone back to"
+    declared = told(client, FeedStatus)
+    assert {event.topic for event in declared} == set(TOPICS)
+    assert {(event.feed, event.source, event.instrument) for event in declared} == {(BOTH, B, "X")}
+    assert {event.reason for event in declared} == {"in place of a, which is stale for X: deaf"}
+    stage.live(B)
+    stage.trade(B, 1)
+    stage.trade(A, 2)
+    (trade,) = told(client, Trade)
+    assert (trade.source, trade.trade_id) == (B, "1")
+    say_of_x(stage, A, "live")
+    stage.cover(A, TRADE)
+    await trio.sleep(SETTLE - 1)
+    assert stage.wanted(B) == set(TOPICS)
+    await trio.sleep(2)
+    assert stage.wanted(B) == set()
+    stage.trade(A, 3)
+    (trade,) = told(client, Trade)
+    assert (trade.source, trade.trade_id) == (A, "3")
+
+
+async def test_a_feed_that_is_stale_for_something_nobody_wants_goes_on_serving(stage, autojump_clock):
+    stage.live(A)
+    client = stage.open()
+    stage.live(B)
+    told(client)
+    stage.lineups.publish(
+        FeedStatus(feed=A, instrument=InstrumentId("Y"), status=FeedHealth.STALE, ts_recv=UnixNanos(1))
+    )
+    assert stage.wanted(B) == set()
+    assert told(client, FeedStatus) == []
+
+
+async def test_a_stale_instrument_is_told_in_the_line_ups_name_where_no_other_feed_can_serve(stage, autojump_clock):
+    stage.live(A)
+    client = stage.open()
+    stage.lose(B)
+    told(client)
+    say_of_x(stage, A, "stale", reason="deaf")
+    said = told(client, FeedStatus)
+    assert {event.topic for event in said} == set(TOPICS)
+    assert {(event.feed, event.source, event.status, event.reason) for event in said} == {(BOTH, A, "stale", "deaf")}
+    say_of_x(stage, A, "live")
+    said = told(client, FeedStatus)
+    assert {(event.topic, event.status) for event in said} == {(topic, "live") for topic in TOPICS}
+
+
+async def test_a_feed_that_comes_back_stale_for_something_gets_only_the_rest_back(stage, autojump_clock):
+    client = stage.open()
+    stage.live(A)
+    stage.lose(A)
+    stage.live(B)
+    stage.health(A, "live")
+    stage.cover(A, BOOK, QUOTE, BAR)
+    status = FeedStatus(
+        feed=A, instrument=InstrumentId("X"), topic=TRADE, status=FeedHealth.STALE, ts_recv=UnixNanos(1)
+    )
+    stage.lineups.publish(status)
+    await trio.sleep(SETTLE + 1)
+    assert stage.lineups.serving(BOTH) == A
+    assert stage.wanted(B) == {TRADE}
+    told(client)
+    stage.trade(B, 1)
+    assert [trade.source for trade in told(client, Trade)] == [B]
+
+
+async def test_what_a_preferred_feed_lacks_on_the_transport_it_has_fallen_to_stays_where_it_is(stage, autojump_clock):
+    stage.live(A)
+    client = stage.open()
+    stage.lose(A)
+    stage.live(B)
+    stage.health(A, "live")
+    stage.cover(A, BOOK, QUOTE, BAR)
+    refusal = TopicRefused(
+        feed=A, topic=TRADE, code="upstream_unavailable", message="not over polling", ts_recv=UnixNanos(1)
+    )
+    stage.lineups.publish(refusal)
+    await trio.sleep(SETTLE + 100)
+    assert stage.lineups.serving(BOTH) == A
+    assert stage.wanted(B) == {TRADE}
+    assert told(client, TopicRefused) == [], "another feed has it"
+    stage.cover(A, TRADE)
+    await trio.sleep(SETTLE + 1)
+    assert stage.wanted(B) == set()

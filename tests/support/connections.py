@@ -30,7 +30,8 @@ from bridge.model import SECONDS, FeedName, Topic, UnixNanos
 from bridge.upstream.ask import AskTools
 from bridge.upstream.contract import Publish
 from bridge.upstream.standing import Standing
-from bridge.upstream.stream_feed import StreamFeed, StreamTerms
+from bridge.upstream.stream_feed import StreamFeed
+from bridge.upstream.stream_terms import StreamTerms
 from bridge.upstream.subject import subject_of
 from bridge.upstream.tokens import NoTokens
 
@@ -105,6 +106,7 @@ class FakeConnection:
         await trio.lowlevel.checkpoint()
         sign, _, names = text.decode().partition(" ")
         self.said.append(text.decode())
+        self._vendor.told.append(trio.current_time())
         changed = set(names.split())
         self.topics = self.topics | changed if sign == "+" else self.topics - changed
         if sign == "+" and self._vendor.confirms:
@@ -126,6 +128,9 @@ class FakeVendor:
     Attributes:
         connections: those that are open, oldest first.
         opened: how many there ever were; `most` how many at the same time.
+        attempts: when a connection was asked for, whatever became of it.
+        told: when a message came in, on whichever connection.
+        broken: nothing is accepted or answered.
         refusals: raised by the next connects, one each.
         unknown: names of topics for which a whole request is refused, as some vendors do.
         confirms: whether it answers subscribes (and, on SSE, greets); `unconfirmed` names topics that it passes over.
@@ -147,6 +152,9 @@ class FakeVendor:
         self.refusals: deque[Exception] = deque()
         self.requests: list[Credential | None] = []
         self.event_ids: list[str | None] = []
+        self.attempts: list[float] = []
+        self.told: list[float] = []
+        self.broken = False
         self.confirms = True
         self.unknown: set[str] = set()
         self.unconfirmed: set[str] = set()
@@ -183,8 +191,11 @@ class FakeVendor:
     # ── connector ──
     async def connect(self, request: HttpRequest) -> FakeConnection:
         await trio.sleep(self.connect_seconds)
+        self.attempts.append(trio.current_time())
         if self.refusals:
             raise self.refusals.popleft()
+        if self.broken:
+            raise TransportLost(f"{self.transport} is broken")
         names = msgspec.json.decode(request.body)
         if not self.unknown.isdisjoint(names):
             raise VendorRefused(400, "Invalid parameters")
@@ -200,6 +211,8 @@ class FakeVendor:
         await trio.sleep(self.connect_seconds)
         question = self._words[int(request.body)][0]
         self.fetched.append((trio.current_time(), question))
+        if self.broken:
+            raise TransportLost(f"{self.transport} is broken")
         answer = self.answers(question)
         if isinstance(answer, Exception):
             raise answer

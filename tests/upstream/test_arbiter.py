@@ -192,3 +192,23 @@ def test_a_feed_that_nobody_may_visit_has_no_orders_of_its_vendors_users(feed):
 
 def test_private_feeds_are_in_nobodys_status():
     assert {want.feed for want in resolve("status", (PRIVATE,))} == {LIQUIDITY, TRADINGVIEW}
+
+
+def test_what_a_feed_lacks_on_the_transport_it_has_fallen_to_is_made_of_what_it_has_there():
+    one = arbiter()
+    quote, trade = Topic.parse("quote:AAPL"), Topic.parse("trade:AAPL")
+    (want,) = one.resolve(quote, ())
+    assert one.sources(want) == (quote,)
+    one.moved(LIQUIDITY, Transport.WEBSOCKET)
+    assert one.sources(want) == (Topic.parse("book:AAPL"), trade)
+    assert one.sources(Want(Topic.parse("bar.5m:AAPL"), LIQUIDITY)) == (trade,)
+    one.moved(LIQUIDITY, Transport.SSE)
+    assert one.sources(want) == (quote,)
+
+
+def test_what_cannot_be_had_on_the_transport_in_use_waits_as_what_the_preferred_one_makes_it_of():
+    one = arbiter()
+    LIQUID.kinds["polling"] = ["quote"]
+    one.moved(LIQUIDITY, Transport.POLLING)
+    assert one.sources(Want(Topic.parse("bar.5m:AAPL"), LIQUIDITY)) == (Topic.parse("trade:AAPL"),)
+    assert one.resolve(Topic.parse("trade:AAPL"), ()) == (Want(Topic.parse("trade:AAPL"), LIQUIDITY),)

@@ -13,7 +13,9 @@ from bridge.errors import TransportLost, VendorRefused
 from bridge.model import AccountId, InstrumentId, OrderUpdate, Side, Topic, TopicKind, UnixNanos
 from bridge.upstream.orders import FOLLOWED_ORDERS, FRESH_SECONDS, differs
 from bridge.upstream.standing import Standing
-from bridge.upstream.stream_feed import StreamFeed, StreamTerms
+from bridge.upstream.stream_feed import StreamFeed
+from bridge.upstream.stream_terms import StreamTerms
+from bridge.upstream.watches import WatchTerms
 from bridge.upstream.witness import Witness
 from tests.support.connections import FEED, FakeInterest, FakeVendor, asking
 
@@ -63,8 +65,7 @@ class House:
             account=ACCOUNT,
             interest=FakeInterest(ORDERS),
             random=lambda: 1.0,
-            witness=witness,
-            order_check_seconds=every,
+            watch=WatchTerms(witness=witness, random=lambda: 1.0, account=ACCOUNT, order_check_seconds=every),
         )
         now = lambda: UnixNanos(round(trio.current_time() * 10**9))  # noqa: E731
         tools = msgspec.structs.replace(asking(vendor, witness), account=ACCOUNT)

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from bridge.dialects.contract import Frame, Lane, Outcome, Question, QuestionKind, Refused, Transport
-from bridge.errors import TransportLost, VendorProtocolError
+from bridge.errors import TransportLost, VendorProtocolError, VendorRefused
 from bridge.model import (
     AccountId,
     BookReplacement,
@@ -193,3 +193,16 @@ async def test_an_order_is_not_polled_for_nobody(autojump_clock):
         await house.feed.ask(Question(kind=QuestionKind.ORDER, order_id="ord_1"), 2)
         await trio.sleep(60)
         assert len(house.vendor.fetched) == 1
+
+
+async def test_a_vendor_that_asks_us_to_stay_away_from_one_topic_is_left_alone_with_all(autojump_clock):
+    async with running(House(QUOTE, BOOK)) as house:
+        await trio.sleep(4)
+        house.failures.append(VendorRefused(429, "slow down", retry_after_seconds=100))
+        await trio.sleep(5)
+        assert not house.failures
+        asked = len(house.vendor.fetched)
+        await trio.sleep(90)
+        assert len(house.vendor.fetched) <= asked + 1
+        await trio.sleep(30)
+        assert len(house.vendor.fetched) > asked + 5

@@ -25,7 +25,9 @@ from bridge.model import (
 )
 from bridge.upstream.repairs import ATTEMPTS, PAUSE_SECONDS, TOLERANCE_SECONDS
 from bridge.upstream.standing import Standing
-from bridge.upstream.stream_feed import StreamFeed, StreamTerms
+from bridge.upstream.stream_feed import StreamFeed
+from bridge.upstream.stream_terms import StreamTerms
+from bridge.upstream.watches import WatchTerms
 from bridge.upstream.witness import Witness
 from tests.support.connections import FEED, FakeVendor, asking, now
 
@@ -67,9 +69,8 @@ class House:
             account=None,
             interest=self.hub.interest(FEED),
             random=lambda: 1.0,
-            witness=witness,
-            suspicions=self.hub.suspicions(FEED),
             whole_books=whole_books,
+            watch=WatchTerms(witness=witness, random=lambda: 1.0, suspicions=self.hub.suspicions(FEED)),
         )
         self.feed = StreamFeed(Standing(FEED, witness, now), terms, asking(vendor, witness))
         self.subscription = self.hub.open([Want(topic, FEED) for topic in (BOOK, OTHER, TRADES)], None, ROOMY)

@@ -46,7 +46,7 @@ from bridge.upstream.effects import (
     Skipped,
     Strange,
 )
-from bridge.upstream.patience import MALFORMED_IN_A_ROW
+from bridge.upstream.leniency import MALFORMED_IN_A_ROW
 from bridge.upstream.session import Session
 from bridge.upstream.state import SessionState
 from tests.support.connections import FEED, AnySpelling
