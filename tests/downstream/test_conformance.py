@@ -327,6 +327,7 @@ async def test_a_conditional_request_is_judged_by_the_whole_list_however_it_is_w
             [f"W/{tag}"],
             [f'"a", {tag}'],
             ['"a"', tag],
+            [tag, '"a"'],
             ["*"],
             [f'"a,b",W/"c",{tag}'],
         ):

@@ -13,7 +13,7 @@ import sys
 import pytest
 
 from tests.support.clients import HTTP1, HTTP2, curl, stream, token, websocket
-from tests.support.commands import ROOT, running
+from tests.support.commands import ROOT, free_port, running
 from tests.support.data import absent
 from tests.support.published import asyncapi_document, judge_of_events, openapi_document, validator
 
@@ -206,3 +206,15 @@ def test_every_state_and_every_page_is_as_published(bridge, shown):
         assert curl(f"{bridge}{path}", *bearer).status == 200, path  # `curl` holds each against the document
     cursor = curl(f"{bridge}/v1/poll?subscribe=trade:BTC-USD", *bearer).json["cursor"]
     assert curl(f"{bridge}/v1/poll?subscribe=trade:BTC-USD&after={cursor}&wait=10", *bearer).status == 200
+
+
+def test_the_how_tos_program_runs_as_it_stands():
+    page = (ROOT / "docs/how-to/generate-a-client.md").read_text()
+    program = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
+    port = free_port()
+    with running("demo", "--port", str(port)) as demo:
+        demo.wait_for("Ctrl-C")
+        assert "127.0.0.1:8080" in program
+        subprocess.run(
+            [sys.executable, "-c", program.replace("127.0.0.1:8080", f"127.0.0.1:{port}")], timeout=60, check=True
+        )
