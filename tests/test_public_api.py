@@ -17,11 +17,12 @@ FACES = {
         rfc3339 topic_of unix_nanos
     """,
     "bridge.dialects.contract": """
-        Action Answer Asked ClientLimits Comment Conversation Credential CredentialEnding Decoder Dialect Encoder
-        EncoderOptions Endpoint EndpointKind Frame Health Heartbeat HttpAnswer HttpRequest Lane Manner Message Mint Missed
-        Outcome Passage Profile Question QuestionKind Ready Refusal Refused Renew Reply Request Requests Signal Site
-        Spelling StateAnswer StateQuestion Subscribe SubscriptionsLost SymbolTable Transport
-        TransportProfile Unknown Unsubscribe VendorError read_comment
+        Action Answer Asked ClientLimits Comment Conversation Credential CredentialEnding Decoder Dialect
+        Encoder EncoderOptions Endpoint EndpointKind ErrorBody ErrorSaid Frame Health Heartbeat HttpAnswer
+        HttpRequest Lane Manner Message Mint Missed Outcome Parameter Passage Place Profile Question
+        QuestionKind Ready Refusal Refused Renew Reply Request Requests Signal Site Spelling StateAnswer
+        StateQuestion Subscribe SubscriptionsLost SymbolTable Transport TransportProfile Unknown Unsubscribe
+        VendorError read_comment
     """,
     "bridge.tape": """
         Tape TapeEvent generate read_tape

@@ -8,8 +8,9 @@ from http import HTTPStatus
 
 import msgspec
 
-from bridge.dialects.contract import HttpAnswer
-from bridge.downstream.goodbyes import GOODBYES, NOT_STORED
+from bridge.dialects.contract import ErrorBody, ErrorSaid, HttpAnswer, Refusal
+from bridge.downstream.contract import ServedDialect
+from bridge.downstream.goodbyes import GOODBYES, NOT_STORED, refusal_answer
 from bridge.downstream.origin import preflight_headers
 from bridge.downstream.outlet import Send
 from bridge.model import Code
@@ -29,36 +30,54 @@ def plain_refusal(
         headers: beside the content type.
     """
     row = GOODBYES[code]
-    body = msgspec.json.encode({"error": {"code": code.value, "message": message, "retry": row.retry.value}})
+    body = msgspec.json.encode(ErrorBody(error=ErrorSaid(code=code, message=message, retry=row.retry)))
     return HttpAnswer(
         body=body, headers=(("content-type", "application/json"), NOT_STORED, *headers), status=int(status or row.http)
     )
 
 
-def nothing_here() -> HttpAnswer:
+def in_shape(
+    served: ServedDialect | None, code: Code, message: str, status: HTTPStatus, *headers: tuple[str, str]
+) -> HttpAnswer:
+    """Spell a refusal in the shape of the dialect that a request was meant for; None = of none."""
+    if served is None:
+        return plain_refusal(code, message, status, *headers)
+    return refusal_answer(Refusal(code, message), served, None, status, *headers)
+
+
+def nothing_here(served: ServedDialect | None) -> HttpAnswer:
     """Nobody has this path."""
-    return plain_refusal(Code.BAD_REQUEST, "there is nothing at this path", HTTPStatus.NOT_FOUND)
+    return in_shape(served, Code.BAD_REQUEST, "there is nothing at this path", HTTPStatus.NOT_FOUND)
 
 
-def no_websocket_here() -> HttpAnswer:
+def no_websocket_here(served: ServedDialect | None) -> HttpAnswer:
     """A WebSocket handshake on another kind of endpoint."""
-    return plain_refusal(Code.BAD_REQUEST, "this endpoint is not a WebSocket; ask without Upgrade")
+    message = "this endpoint is not a WebSocket; ask without Upgrade"
+    return in_shape(served, Code.BAD_REQUEST, message, HTTPStatus.BAD_REQUEST)
 
 
-def only_websocket_here() -> HttpAnswer:
-    """A plain request on a WebSocket endpoint."""
-    return plain_refusal(
-        Code.BAD_REQUEST, "this endpoint is a WebSocket", HTTPStatus.UPGRADE_REQUIRED, ("upgrade", "websocket")
-    )
+def only_websocket_here(served: ServedDialect | None, http_version: str) -> HttpAnswer:
+    """A plain request on a WebSocket endpoint. Only HTTP/1.1 can be upgraded: HTTP/2 has no such header (RFC 9113 §8.2.2)."""
+    if http_version == "1.1":
+        way_out = (("upgrade", "websocket"), ("connection", "upgrade"))
+        message = "this endpoint is a WebSocket"
+        return in_shape(served, Code.BAD_REQUEST, message, HTTPStatus.UPGRADE_REQUIRED, *way_out)
+    message = "this endpoint is a WebSocket, for which a connection of HTTP/1.1 is needed"
+    return in_shape(served, Code.BAD_REQUEST, message, HTTPStatus.BAD_REQUEST)
 
 
-def other_method(method: str, methods: Sequence[str]) -> HttpAnswer:
+def what_is_allowed(methods: Sequence[str]) -> HttpAnswer:
+    """Answer OPTIONS with what may be asked of a path."""
+    preflight = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in preflight_headers(methods)]
+    return HttpAnswer(body=b"", headers=(("allow", ", ".join(methods)), *preflight), status=HTTPStatus.NO_CONTENT)
+
+
+def other_method(served: ServedDialect | None, method: str, methods: Sequence[str]) -> HttpAnswer:
     """Answer a method that the path's endpoint does not serve: OPTIONS is told what it may ask, others 405."""
-    allow = ("allow", ", ".join(methods))
     if method == "OPTIONS":
-        preflight = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in preflight_headers(methods)]
-        return HttpAnswer(body=b"", headers=(allow, *preflight), status=HTTPStatus.NO_CONTENT)
-    return plain_refusal(Code.BAD_REQUEST, f"{method} is not for this path", HTTPStatus.METHOD_NOT_ALLOWED, allow)
+        return what_is_allowed(methods)
+    message, allow = f"{method[:20]} is not for this path", ("allow", ", ".join(methods))
+    return in_shape(served, Code.BAD_REQUEST, message, HTTPStatus.METHOD_NOT_ALLOWED, allow)
 
 
 async def answer_http(send: Send, answer: HttpAnswer, more: Sequence[Header] = ()) -> None:

@@ -8,6 +8,7 @@ answered with `internal`, without a traceback.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 import msgspec
@@ -17,11 +18,12 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from bridge.dialects.contract import HttpAnswer, Refusal
-from bridge.downstream.answers import plain_refusal
+from bridge.downstream.answers import in_shape
 from bridge.downstream.contract import Exchange, House
 from bridge.downstream.failures import described
 from bridge.downstream.goodbyes import refusal_answer
 from bridge.downstream.outlet import Receive, Scope, Send
+from bridge.downstream.readiness import Liveness, ReadinessSaid
 from bridge.model import Code
 
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -39,8 +41,6 @@ BODY_SECONDS: Final = 10
 
 RESPONSE_SECONDS: Final = 60
 """How long an answer may take to leave; the write deadline of the guard is met first by a client that does not read."""
-
-HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
 
 log = structlog.get_logger(__name__)
 
@@ -70,22 +70,27 @@ def control_app(house: House) -> AsgiApp:
     app.url_map.strict_slashes = False
 
     async def healthz() -> Response:
-        return _json(200, {"status": "ok"})
+        return _json(200, Liveness())
 
     async def readyz() -> Response:
         readiness = house.readiness()
         closing = house.leaving or house.closing.is_set()
         ready = readiness.ready and not closing
-        status = "ready" if ready else "closing" if closing else "not ready"
-        return _json(200 if ready else 503, {"status": status, "feeds": readiness.feeds})
+        said = ReadinessSaid(
+            status="ready" if ready else "closing" if closing else "not ready", feeds=tuple(readiness.feeds)
+        )
+        return _json(200 if ready else 503, said)
 
     async def call(rest: str) -> Response:
         return _response(await _called(house, cast("Any", request.scope)["state"][CALL_KEY]))
 
     async def failed(error: HTTPException) -> Response:
         """Spell what Quart itself refuses: a body too long or too slow."""
-        code = Code.INTERNAL if (error.code or 500) >= 500 else Code.BAD_REQUEST
-        return _response(plain_refusal(code, error.description or error.name, error.code))
+        status = HTTPStatus(error.code or 500)
+        code = Code.INTERNAL if status >= 500 else Code.BAD_REQUEST
+        call = cast("Any", request.scope)["state"].get(CALL_KEY)
+        served = None if call is None else call.exchange(b"").served
+        return _response(in_shape(served, code, error.description or error.name, status))
 
     app.add_url_rule("/healthz", "healthz", healthz, methods=["GET"])
     app.add_url_rule("/readyz", "readyz", readyz, methods=["GET"])

@@ -13,25 +13,34 @@ import structlog
 from bridge.dialects.contract import EndpointKind, HttpAnswer, Refusal
 from bridge.downstream.answers import (
     answer_http,
+    in_shape,
     no_websocket_here,
     nothing_here,
     only_websocket_here,
     other_method,
     plain_refusal,
     refuse_websocket,
+    what_is_allowed,
 )
-from bridge.downstream.contract import Exchange, House
-from bridge.downstream.control import CALL_KEY, HEALTH_PATHS, Call, control_app
+from bridge.downstream.contract import Exchange, House, ServedDialect
+from bridge.downstream.control import CALL_KEY, Call, control_app
+from bridge.downstream.endpoints import HEALTH
 from bridge.downstream.failures import described
 from bridge.downstream.goodbyes import refusal_answer
 from bridge.downstream.handlers import Handlers
 from bridge.downstream.incoming import Arrival, arrival, peer_of, request_of
+from bridge.downstream.negotiation import Objection, mistaken, objection
 from bridge.downstream.origin import cors_headers, host_allowed, origin_allowed, proxy_networks
 from bridge.downstream.outlet import AsgiMessage, Receive, Scope, Send
-from bridge.downstream.routes import Match, allowed_methods, choose, matches, raw_path, routes_of
+from bridge.downstream.routes import CANONICAL, Match, allowed_methods, choose, matches, meant_for, raw_path, routes_of
 from bridge.model import Code
 
 HEALTH_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+
+WEBSOCKET_METHODS: Final = ("GET", "OPTIONS")
+
+ALL_METHODS: Final = ("GET", "HEAD", "POST", "PATCH", "OPTIONS")
+"""What the house knows: the answer to `OPTIONS *`, which asks for no path's (RFC 9110 §9.3.7)."""
 
 log = structlog.get_logger(__name__)
 
@@ -105,31 +114,54 @@ class Dispatcher:
     async def _websocket(self, came: Arrival, scope: Scope, receive: Receive, send: Send) -> None:
         found, fitting = self._found(scope, websocket=True)
         if not fitting:
-            await refuse_websocket(send, no_websocket_here() if found else nothing_here())
+            whose = self._whose(scope, found, came)
+            await refuse_websocket(send, no_websocket_here(whose) if found else nothing_here(whose))
             return
-        exchange = _exchange(came, self._chosen(fitting, came), b"")
-        serve = partial(self._handlers.websocket, self._house, exchange, scope, receive)
-        answer = await _attempt(serve, exchange, send)
+        match = self._chosen(fitting, came)
+        answer = _objected(match, mistaken(match.route.endpoint, came.query))
+        if answer is None:
+            exchange = _exchange(came, match, b"")
+            serve = partial(self._handlers.websocket, self._house, exchange, scope, receive)
+            answer = await _attempt(serve, exchange, send)
         if answer is not None:
             await refuse_websocket(send, answer)
 
     async def _http(self, came: Arrival, scope: Scope, receive: Receive, send: Send) -> None:
-        path = raw_path(scope["raw_path"])
-        if path in HEALTH_PATHS:
-            if _mistaken(scope["method"], HEALTH_METHODS):
-                await answer_http(send, other_method(scope["method"], HEALTH_METHODS))
+        path, method = raw_path(scope["raw_path"]), scope["method"]
+        if path in HEALTH:
+            if _mistaken(method, HEALTH_METHODS):
+                await answer_http(send, other_method(None, method, HEALTH_METHODS))
             else:
                 await self._control({**scope, "path": path}, receive, send)
             return
         found, fitting = self._found(scope, websocket=False)
-        methods = allowed_methods(fitting)
-        if not fitting:
-            await answer_http(send, only_websocket_here() if found else nothing_here())
-        elif _mistaken(scope["method"], methods):
-            await answer_http(send, other_method(scope["method"], methods))
-        else:
-            able = [match for match in fitting if scope["method"] in match.route.methods]
-            await self._endpoint(came, self._chosen(able, came), {**scope, "path": path}, receive, send)
+        able = [match for match in fitting if method in match.route.methods]
+        if able and method != "OPTIONS":
+            match = self._chosen(able, came)
+            answer = _objected(match, mistaken(match.route.endpoint, came.query) or _particular(match, came))
+            if answer is None:
+                await self._endpoint(came, match, {**scope, "path": path}, receive, send)
+            else:
+                await answer_http(send, answer)
+            return
+        await answer_http(send, self._not_served(came, scope, found, fitting))
+
+    def _not_served(self, came: Arrival, scope: Scope, found: Sequence[Match], fitting: Sequence[Match]) -> HttpAnswer:
+        """Return what a request is told that nobody serves."""
+        method, whose = scope["method"], self._whose(scope, found, came)
+        if not found and method == "OPTIONS" and raw_path(scope["raw_path"]) == "*":
+            return what_is_allowed(ALL_METHODS)
+        if not found:
+            return nothing_here(whose)
+        if not fitting and method in {"GET", "HEAD"}:
+            return only_websocket_here(whose, came.http_version)
+        return other_method(whose, method, allowed_methods(fitting) if fitting else WEBSOCKET_METHODS)
+
+    def _whose(self, scope: Scope, found: Sequence[Match], came: Arrival) -> ServedDialect | None:
+        """Return the dialect in whose shape a request is answered that nobody serves; None = nobody's."""
+        if found:
+            return self._chosen(found, came).route.served
+        return meant_for(self._house.served, raw_path(scope["raw_path"]), came.way.host)
 
     async def _endpoint(self, came: Arrival, match: Match, scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = match.route.endpoint
@@ -143,6 +175,17 @@ class Dispatcher:
             answer = await _attempt(partial(serve, self._house, exchange, scope, receive), exchange, send)
             if answer is not None:
                 await answer_http(send, answer)
+
+
+def _particular(match: Match, came: Arrival) -> Objection | None:
+    """Object to what our own endpoints are exact about; at a vendor's a client is served as it always was."""
+    return objection(match.route.endpoint, came) if match.route.served.dialect.name == CANONICAL else None
+
+
+def _objected(match: Match, why: Objection | None) -> HttpAnswer | None:
+    if why is None:
+        return None
+    return in_shape(match.route.served, Code.BAD_REQUEST, why.message, why.status, *why.headers)
 
 
 def _exchange(came: Arrival, match: Match, body: bytes) -> Exchange:

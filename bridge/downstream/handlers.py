@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from bridge.dialects.contract import Endpoint, EndpointKind
 from bridge.downstream.contract import Exchange, House
 from bridge.downstream.control import Handler
+from bridge.downstream.documents import tell_asyncapi, tell_openapi
+from bridge.downstream.endpoints import ASYNCAPI, INSTRUMENTS, OPENAPI, POLL, STREAM
 from bridge.downstream.mint import mint
 from bridge.downstream.outlet import Receive, Scope, Send
 from bridge.downstream.patch import patch
 from bridge.downstream.polling import poll
-from bridge.downstream.routes import INSTRUMENTS, POLL, STREAM
 from bridge.downstream.sse import head_of_sse, serve_sse
 from bridge.downstream.state import instruments, state
 from bridge.downstream.websocket import serve_websocket
@@ -31,13 +32,16 @@ class Handlers:
     instruments: Handler = instruments
     state: Handler = state
     mint: Handler = mint
+    openapi: Handler = tell_openapi
+    asyncapi: Handler = tell_asyncapi
 
     def answering(self, endpoint: Endpoint) -> Handler:
         """Return who answers an endpoint that is one question and one answer."""
-        if endpoint is POLL:
-            return self.poll
-        if endpoint is INSTRUMENTS:
-            return self.instruments
-        if endpoint is STREAM:
-            return self.patch
-        return self.mint if endpoint.kind is EndpointKind.MINT else self.state
+        own = {
+            POLL.path: self.poll,
+            INSTRUMENTS.path: self.instruments,
+            STREAM.path: self.patch,
+            OPENAPI.path: self.openapi,
+            ASYNCAPI.path: self.asyncapi,
+        }
+        return own.get(endpoint.path) or (self.mint if endpoint.kind is EndpointKind.MINT else self.state)

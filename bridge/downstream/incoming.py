@@ -23,6 +23,9 @@ CREDENTIAL_HEADERS: Final = frozenset({"authorization", "x-api-key", "x-rapidapi
 _NEVER_HANDED_ON: Final = frozenset({"cookie", "proxy-authorization", "sec-websocket-protocol", "tenant-authorization"})
 """The last is a second token that one vendor's clients send with REST; here the first says it all."""
 
+LISTS: Final = frozenset({"accept", "accept-encoding", "if-none-match"})
+"""Headers whose lines are one list, on however many they stand (RFC 9110 §5.3)."""
+
 _TOKEN_IN_QUERY: Final = frozenset({EndpointKind.SSE, EndpointKind.WEBSOCKET})
 _MAX_QUERY_FIELDS: Final = 1_000
 _BEARER: Final = "bearer"
@@ -123,6 +126,10 @@ def request_of(came: Arrival, match: Match, body: bytes = b"") -> Request:
         endpoint=endpoint,
         segments=match.segments,
         query={name: values for name, values in came.query.items() if name != "token"},
-        headers={name: value for name, value in came.last.items() if name not in hidden},
+        headers={
+            name: came.headers[name] if name in LISTS else value
+            for name, value in came.last.items()
+            if name not in hidden
+        },
         body=body,
     )

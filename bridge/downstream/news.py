@@ -54,6 +54,11 @@ def may_be_silent(hub: Hub, wants: Sequence[Want]) -> bool:
     return not wants
 
 
+def nothing_can_stand(hub: Hub, wants: Sequence[Want]) -> bool:
+    """Whether waiting for a first value is idle: all that is asked for is subscribed, and none of it has a current state."""
+    return all(want.topic.kind in _NOTHING_STANDS and hub.covered(want) for want in wants)
+
+
 class Listener:
     """Says when to look again.
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from bridge.dialects.contract import HttpAnswer, Refusal
+from bridge.dialects.contract.published import CursorText, Moment, Rate, TopicText
 from bridge.downstream.answers import plain_refusal
 from bridge.downstream.connection import StreamConnection
 from bridge.downstream.contract import Exchange, Granted, House, Identity
@@ -17,8 +18,8 @@ from bridge.downstream.remembered import without_refused
 from bridge.model import Code, Topic, Wishes, rfc3339
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client asks for; what is left out stays as it is.
+class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a client asks for; what is left out stays as it is. A key that we do not know is refused: it would not be done.
 
     Attributes:
         add: topics, which start fresh; what is held already stays as it is.
@@ -27,16 +28,28 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         token: replaces the stream's.
     """
 
-    add: tuple[str, ...] = ()
-    remove: tuple[str, ...] = ()
+    add: tuple[TopicText, ...] = ()
+    remove: tuple[TopicText, ...] = ()
     conflate: bool | None = None
-    max_rate: float | None = None
+    max_rate: Rate | None = None
     token: str | None = None
 
     def __repr__(self) -> str:
         return "<Change>"
 
     __str__ = __repr__
+
+
+class Changed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What holds for a stream after a change of it; `cursor` is where it stands."""
+
+    stream: str
+    topics: tuple[TopicText, ...]
+    conflate: bool
+    max_rate: float | int
+    cursor: CursorText
+    via: tuple[str, ...] = ()
+    expires: Moment | None = None
 
 
 _read_change = msgspec.json.Decoder(Change).decode
@@ -112,17 +125,14 @@ def _judged(house: House, stream: StreamConnection, change: Change, identity: Id
 
 def _answer(house: House, stream: StreamConnection) -> HttpAnswer:
     expires, rate = stream.identity.expires, stream.wishes.max_rate
-    told: dict[str, object] = {
-        "stream": stream.name,
-        "topics": list(dict.fromkeys(map(str, stream.holdings.served))),
-        "conflate": stream.wishes.conflate,
-        "max_rate": int(rate) if rate == int(rate) else rate,
-        "cursor": stream.writer.at,
-    }
-    via = house.via(want.feed for one in stream.holdings.granted for want in one.wants)
-    if via:
-        told["via"] = via
-    if expires is not None:
-        told["expires"] = rfc3339(expires)
+    told = Changed(
+        stream=stream.name,
+        topics=tuple(dict.fromkeys(map(str, stream.holdings.served))),
+        conflate=stream.wishes.conflate,
+        max_rate=int(rate) if rate == int(rate) else rate,
+        cursor=stream.writer.at,
+        via=house.via(want.feed for one in stream.holdings.granted for want in one.wants),
+        expires=None if expires is None else rfc3339(expires),
+    )
     headers = (("content-type", "application/json"), ("cache-control", "private, no-store"))
     return HttpAnswer(body=msgspec.json.encode(told), headers=headers)

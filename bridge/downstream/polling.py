@@ -6,26 +6,45 @@ A poll that still waits when its token ends is answered `token_expired`, as a st
 """
 
 import math
+from typing import Annotated
 
 import msgspec
 import trio
 
 from bridge.dialects.contract import EncoderOptions, HttpAnswer, Refusal, Request, Transport
+from bridge.dialects.contract.published import REFERS_TO_EVENTS, CursorText
 from bridge.downstream.codec import framed, texts
 from bridge.downstream.contract import Exchange, House, Identity
 from bridge.downstream.goodbyes import problem
 from bridge.downstream.holdings import Holdings
-from bridge.downstream.news import FIRST_VALUE_SECONDS, has_value, lease, look_until, may_be_silent, no_value
+from bridge.downstream.news import (
+    FIRST_VALUE_SECONDS,
+    has_value,
+    lease,
+    look_until,
+    may_be_silent,
+    no_value,
+    nothing_can_stand,
+)
 from bridge.downstream.remembered import without_refused
 from bridge.downstream.terms import options_of
 from bridge.hub.hub import Page
-from bridge.model import SECONDS, Code, Topic, Want
+from bridge.model import SECONDS, Code, Topic, Verdict, Want
 
 MAX_WAIT_SECONDS = 60.0
 """Longer than any proxy's idle timeout we know of would only look like a dead request."""
 
 DEFAULT_EVENTS = 500
 MAX_EVENTS = 5_000
+
+
+class PollPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a poll is answered with. `events` are as on a stream; `cursor` is the next poll's `after`."""
+
+    verdict: Verdict
+    cursor: CursorText
+    via: tuple[str, ...] = ()
+    events: tuple[Annotated[msgspec.Raw, REFERS_TO_EVENTS], ...]
 
 
 class PollQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +133,11 @@ async def _page(house: House, wants: tuple[Want, ...], question: PollQuestion) -
     if after is not None:
         await look_until(house, wants, question.wait_seconds, lambda: bool(read().publications))
         return read()
-    refused = await look_until(house, wants, FIRST_VALUE_SECONDS, lambda: has_value(read().publications, wants))
+
+    def enough() -> bool:
+        return has_value(read().publications, wants) or nothing_can_stand(house.hub, wants)
+
+    refused = await look_until(house, wants, FIRST_VALUE_SECONDS, enough)
     page = read()
     if not has_value(page.publications, wants) and not may_be_silent(house.hub, wants):
         raise no_value(house, wants, refused)
@@ -130,14 +153,12 @@ def _answer(house: House, exchange: Exchange, page: Page, refusals: list[Refusal
     now = house.clock()
     for refusal in refusals:
         data += framed(Transport.POLLING, conversation.problem(problem(refusal, page.cursor, now)))
-    body = b'{"verdict":%b,"cursor":%b,%b"events":[%b]}' % (
-        msgspec.json.encode(page.verdict),
-        msgspec.json.encode(page.cursor),
-        b'"via":%b,' % msgspec.json.encode(via) if via else b"",
-        b",".join(texts(data)),
-    )
+    pieces = tuple(map(msgspec.Raw, texts(data)))
+    told = PollPage(verdict=page.verdict, cursor=page.cursor, via=via, events=pieces)
     return HttpAnswer(
-        body=body, headers=(("content-type", "application/json"), ("cache-control", "private, no-store")), status=200
+        body=msgspec.json.encode(told),
+        headers=(("content-type", "application/json"), ("cache-control", "private, no-store")),
+        status=200,
     )
 
 

@@ -1,7 +1,10 @@
 """What `/readyz` tells: whether we are ready, and how each feed is."""
 
+from typing import Annotated, Literal
+
 import msgspec
 
+from bridge.dialects.contract.published import ALWAYS
 from bridge.model import FeedName
 
 
@@ -12,6 +15,19 @@ class FeedReadiness(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     status: str
     wanted: bool
     reason: str | None = None
+
+
+class Liveness(msgspec.Struct, frozen=True, kw_only=True):
+    """What `/healthz` says while the process serves."""
+
+    status: Annotated[Literal["ok"], ALWAYS] = "ok"
+
+
+class ReadinessSaid(msgspec.Struct, frozen=True, kw_only=True):
+    """What `/readyz` says."""
+
+    status: Literal["ready", "not ready", "closing"]
+    feeds: tuple[FeedReadiness, ...]
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,13 +13,10 @@ import msgspec
 
 from bridge.dialects.contract import Endpoint, EndpointKind
 from bridge.downstream.contract import ServedDialect
+from bridge.downstream.endpoints import OWN
 
 CANONICAL: Final = "canonical"
-"""The dialect whose neighbours `/v1/poll`, `/v1/stream/{stream}` and `/v1/instruments` are."""
-
-POLL: Final = Endpoint(kind=EndpointKind.STATE, path="/v1/poll", name="poll")
-STREAM: Final = Endpoint(kind=EndpointKind.STATE, path="/v1/stream/{stream}", method="PATCH", name="stream")
-INSTRUMENTS: Final = Endpoint(kind=EndpointKind.STATE, path="/v1/instruments", name="instruments")
+"""The dialect whose neighbours our own endpoints are."""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +50,7 @@ def routes_of(served_dialects: Sequence[ServedDialect]) -> tuple[Route, ...]:
     """Return every route, in order of precedence."""
     routes = []
     for served in served_dialects:
-        own = (POLL, STREAM, INSTRUMENTS) if served.dialect.name == CANONICAL else ()
+        own = OWN if served.dialect.name == CANONICAL else ()
         for prefix in served.prefixes:
             for endpoint in (*served.dialect.endpoints, *own):
                 pattern = tuple((prefix + endpoint.path).split("/"))
@@ -139,6 +136,17 @@ def way_to(
         if found and choose(found, host, default).route.served is served:
             return prefix
     return served.prefixes[-1]
+
+
+def meant_for(dialects: Sequence[ServedDialect], path: str, host: str | None) -> ServedDialect | None:
+    """Return whose client asks for a path that nobody has: by its prefix, by the host, or of the only one there is."""
+    for served in dialects:
+        if any(prefix and path.startswith(f"{prefix}/") for prefix in served.prefixes):
+            return served
+    for served in dialects:
+        if host is not None and host in {name.lower() for name in served.settings.hosts}:
+            return served
+    return dialects[0] if len(dialects) == 1 else None
 
 
 def allowed_methods(found: Sequence[Match]) -> tuple[str, ...]:

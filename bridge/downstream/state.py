@@ -5,6 +5,7 @@ are asked of the vendor. An order is only ever asked for, and told, on behalf of
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -19,6 +20,7 @@ from bridge.dialects.contract import (
     StateAnswer,
     StateQuestion,
 )
+from bridge.dialects.contract.published import InstrumentText
 from bridge.downstream.contract import Exchange, House, Identity
 from bridge.downstream.entitlement import may_see
 from bridge.downstream.news import FIRST_VALUE_SECONDS, lease, look_until, no_value
@@ -28,6 +30,7 @@ from bridge.errors import Unspeakable
 from bridge.hub.hub import Hub
 from bridge.model import (
     Code,
+    FeedName,
     InstrumentId,
     LogEvent,
     OrderUpdate,
@@ -40,7 +43,26 @@ from bridge.model.account import order_feed
 Found = Sequence[tuple[LogEvent, str]]
 """Events with their cursors, oldest first."""
 
+PRIVATE = "private, no-cache"
+"""What is told to one client is no one else's, and never told again without asking."""
+
+_TAG = re.compile(r'(?:^|,)\s*(?:W/)?("[^"]*")')
+"""The entity tags of a list, without their weakness."""
+
 _VISIBLE = (TopicKind.ALL, TopicKind.BAR)
+
+
+class ListedInstrument(msgspec.Struct, frozen=True, kw_only=True):
+    """An instrument of the configuration, and the feeds that serve it, the preferred one first."""
+
+    id: InstrumentText
+    feeds: tuple[FeedName, ...]
+
+
+class InstrumentsPage(msgspec.Struct, frozen=True, kw_only=True):
+    """The listed instruments that the caller may see something of."""
+
+    instruments: tuple[ListedInstrument, ...]
 
 
 async def state(house: House, exchange: Exchange) -> HttpAnswer:
@@ -69,22 +91,36 @@ async def instruments(house: House, exchange: Exchange) -> HttpAnswer:
         Refusal: the caller does not get in.
     """
     identity = await house.admission.identify(exchange.peer)
-    visible = [
-        {"id": name, "feeds": list(feeds)}
+    visible = tuple(
+        ListedInstrument(id=name, feeds=tuple(feeds))
         for name, feeds in house.instruments.items()
         if any(may_see(identity, Topic(kind, InstrumentId(name))) for kind in _VISIBLE)
-    ]
-    body = msgspec.json.encode({"instruments": visible})
-    return conditional(exchange.request, HttpAnswer(body=body, status=200), f'"{_digest(body)}"')
+    )
+    body = msgspec.json.encode(InstrumentsPage(instruments=visible))
+    return conditional(exchange.request, HttpAnswer(body=body, status=200), strong_tag(body))
 
 
-def conditional(request: Request, answer: HttpAnswer, tag: str) -> HttpAnswer:
-    """Tag an answer, and answer 304 without a body to who has it already."""
-    headers = (("etag", tag), ("cache-control", "private, no-cache"), ("vary", "authorization"))
-    asked = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
-    if "*" in asked or tag.removeprefix("W/") in asked:
+def conditional(request: Request, answer: HttpAnswer, tag: str, keep: str = PRIVATE) -> HttpAnswer:
+    """Tag an answer, and answer 304 without a body to who has it already (RFC 9110 §13.1.2: the weak comparison).
+
+    Args:
+        request: may have an `If-None-Match`.
+        answer: as it is told to who has none, or another.
+        tag: its entity tag.
+        keep: the `Cache-Control`; what is private differs by who asks.
+    """
+    headers: tuple[tuple[str, str], ...] = (("etag", tag), ("cache-control", keep))
+    if keep == PRIVATE:
+        headers = (*headers, ("vary", "authorization"))
+    asked = request.headers.get("if-none-match", "")
+    if asked.strip() == "*" or tag.removeprefix("W/") in _TAG.findall(asked):
         return HttpAnswer(body=b"", headers=headers, status=304)
     return HttpAnswer(body=answer.body, headers=(*answer.headers, *headers), status=answer.status)
+
+
+def strong_tag(body: bytes) -> str:
+    """Return the tag of an answer that is always spelled in the same bytes."""
+    return f'"{_digest(body)}"'
 
 
 def _spelled(exchange: Exchange, found: Found) -> HttpAnswer:

@@ -3,6 +3,7 @@
 import msgspec
 
 from bridge.dialects.contract import Conversation, EncoderOptions, Transport
+from bridge.dialects.contract.published import TRUTHS
 from bridge.downstream.codec import Codec
 from bridge.downstream.contract import Exchange, House, Identity, PeerConnection
 from bridge.downstream.settings import LimitSettings
@@ -35,7 +36,7 @@ def codec_of(terms: Terms, wording: str = "") -> Codec:
 
 def options_of(exchange: Exchange) -> EncoderOptions:
     """Return what a request asks of the encoder: `?extra=true`."""
-    return EncoderOptions(extra="true" in exchange.request.query.get("extra", ()))
+    return EncoderOptions(extra=any(TRUTHS.get(value) for value in exchange.request.query.get("extra", ())))
 
 
 def heartbeat_seconds(terms: Terms) -> float:

@@ -234,6 +234,10 @@ class Hub:
             mistakes=self._way_in.mistakes.count,
         )
 
+    def covered(self, want: Want) -> bool:
+        """Whether a topic is subscribed upstream on a live session now."""
+        return (record := self._topics.find(want.feed, want.topic)) is not None and record.coverage.promised
+
     # ── for subscriptions: it is their `Keeper` ──
     def admit(self, subscription: Subscription, wants: Sequence[Want]) -> None:
         """Enter a subscription for more wants, freshly."""
@@ -249,8 +253,7 @@ class Hub:
         for want in wants:
             self._topics.leave(subscription, want, self._steady())
             self._interests.release(want, trio.current_time())
-        still = {want.feed for want in subscription.wants}
-        for feed in {want.feed for want in wants} - still:
+        for feed in {want.feed for want in wants} - {want.feed for want in subscription.wants}:
             self._topics.leave(subscription, _status(feed), self._steady())
         self._due.set()
 
@@ -276,8 +279,7 @@ class Hub:
     def _end(self, want: Want) -> None:
         """Nobody wants it any more, and its linger is over."""
         self._intake.end(want)
-        record = self._topics.find(want.feed, want.topic)
-        if want.topic.depth is not None and record is not None:
+        if want.topic.depth is not None and (record := self._topics.find(want.feed, want.topic)) is not None:
             record.latest.forget()
 
     def _sweep(self) -> None:

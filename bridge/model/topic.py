@@ -16,7 +16,10 @@ from bridge.model.units import FeedName, InstrumentId
 MAX_DEPTH = 5_000
 """Levels a side at most in `book.N`; above it a client wants the full book."""
 
-_INSTRUMENT = re.compile(r"[A-Za-z0-9.\-_:^=!&@$/]{1,64}", re.ASCII)
+INSTRUMENT_PATTERN = r"[A-Za-z0-9.\-_:^=!&@$/]{1,64}"
+"""How an instrument's id is spelled; the same in Python's and in ECMAScript's regular expressions."""
+
+_INSTRUMENT = re.compile(INSTRUMENT_PATTERN, re.ASCII)
 
 
 class TopicKind(enum.StrEnum):
@@ -43,6 +46,13 @@ class Interval(enum.StrEnum):
     D1 = "1d"
     W1 = "1w"
     MO1 = "1mo"
+
+
+_DEPTHS = "([1-9][0-9]{0,2}|[1-4][0-9]{3}|5000)"
+_HEADS = rf"quote|trade|all|book(\.{_DEPTHS})?|bar\.({'|'.join(Interval)})"
+
+TOPIC_PATTERN = rf"(order|status|({_HEADS}):{INSTRUMENT_PATTERN})"
+"""How a topic is spelled, for who publishes it; `Topic.parse` says what is wrong, and takes the same (a test holds that)."""
 
 
 class Topic(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
@@ -113,7 +123,9 @@ def _interval(detail: str, text: str) -> Interval:
 
 
 def _depth(detail: str, text: str) -> int:
-    if not (detail.isascii() and detail.isdigit() and len(detail) <= 4 and 1 <= int(detail) <= MAX_DEPTH):
+    if not (detail.isascii() and detail.isdigit() and len(detail) <= 4 and 1 <= int(detail) <= MAX_DEPTH) or (
+        detail.startswith("0")
+    ):
         msg = f"topic {text[:90]!r} needs a depth from 1 to {MAX_DEPTH}: book.20:<instrument>"
         raise ValueError(msg)
     return int(detail)

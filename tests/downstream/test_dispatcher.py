@@ -22,6 +22,9 @@ SOCKET = Endpoint(kind=EndpointKind.WEBSOCKET, path="/ws")
 QUOTE = Endpoint(kind=EndpointKind.STATE, path="/v1/instruments/{id}/quote", name="quote")
 MINT = Endpoint(kind=EndpointKind.MINT, path="/api/token/generate", method="POST")
 
+NO_WEBSOCKET = "this endpoint is not a WebSocket; ask without Upgrade"
+NOTHING = "there is nothing at this path"
+
 SERVED = (
     plainly("canonical", STREAM, QUOTE),
     plainly("alpha", SOCKET, MINT, hosts=("alpha.example",)),
@@ -148,23 +151,26 @@ async def test_head_has_the_headers_and_no_body():
         assert (answer.status_code, answer.headers["retry-after"], answer.content) == (429, "2", b"")
 
 
-async def test_nothing_at_a_path_is_404_and_a_wrong_method_405_in_the_canonical_shape():
+async def test_nothing_at_a_path_is_404_in_nobodys_shape_and_a_wrong_method_405_in_its_endpoints():
     async with client() as asking:
         answer = await asking.get("/nothing")
         assert answer.status_code == 404
         assert answer.json() == {
             "error": {"code": "bad_request", "message": "there is nothing at this path", "retry": "no"}
         }
-        for method, path, allow in (
-            ("DELETE", "/v1/poll", "GET, HEAD, OPTIONS"),
-            ("GET", "/api/token/generate", "POST, OPTIONS"),
-            ("POST", "/v1/stream", "GET, HEAD, OPTIONS"),
-            ("GET", "/v1/stream/any", "PATCH, OPTIONS"),
-            ("POST", "/healthz", "GET, HEAD, OPTIONS"),
+        for method, path, allow, whose in (
+            ("DELETE", "/v1/poll", "GET, HEAD, OPTIONS", "canonical"),
+            ("GET", "/api/token/generate", "POST, OPTIONS", "alpha"),
+            ("POST", "/v1/stream", "GET, HEAD, OPTIONS", "canonical"),
+            ("GET", "/v1/stream/any", "PATCH, OPTIONS", "canonical"),
+            ("POST", "/ws", "GET, OPTIONS", "beta"),
         ):
             answer = await asking.request(method, path)
             assert (answer.status_code, answer.headers["allow"]) == (405, allow)
-            assert answer.json()["error"]["code"] == "bad_request"
+            assert answer.json()[whose] == "bad_request"
+        answer = await asking.post("/healthz")
+        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+        assert answer.json()["error"]["code"] == "bad_request"
         answer = await asking.get("/ws")
         assert (answer.status_code, answer.headers["upgrade"]) == (426, "websocket")
 
@@ -204,8 +210,9 @@ async def test_websocket_goes_to_the_dialect_of_the_host_else_to_the_default():
     [
         ("/ws?wish=refuse", {}, 429, {"beta": "rate_limited", "message": "slowly"}),
         ("/ws?wish=fail", {}, 500, {"beta": "internal", "message": "something went wrong here; try again"}),
-        ("/v1/stream", {}, 400, None),
+        ("/v1/stream", {}, 400, {"canonical": "bad_request", "message": NO_WEBSOCKET}),
         ("/nothing", {}, 404, None),
+        ("/nothing", {"X-Forwarded-Host": "beta.example"}, 404, {"beta": "bad_request", "message": NOTHING}),
         ("/ws", {"Origin": "https://evil.example"}, 403, None),
         ("/ws", {"X-Forwarded-Host": "evil.example"}, 403, None),
     ],

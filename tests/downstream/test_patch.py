@@ -6,9 +6,9 @@ import pytest
 import trio
 
 from bridge.dialects.contract import HttpAnswer, Refusal
+from bridge.downstream.endpoints import STREAM
 from bridge.downstream.handlers import Handlers
 from bridge.downstream.patch import Change, patch
-from bridge.downstream.routes import STREAM
 from bridge.model import Code
 from tests.support.asgi import JWT, Bench, Client, open_bench, sse, websocket, with_limits
 

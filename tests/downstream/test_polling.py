@@ -132,10 +132,12 @@ async def test_without_a_value_a_poll_answers_that_upstream_is_unavailable(autoj
         assert (await refused(bench, "subscribe=trade:BTC-USD")).code is Code.UPSTREAM_UNAVAILABLE
 
 
-async def test_a_live_feed_without_trades_is_an_answer(autojump_clock):
+async def test_a_live_feed_without_trades_is_an_answer_at_once(autojump_clock):
     async with open_bench() as (bench, _):
         await _covered(bench, "trade:BTC-USD")
+        began = trio.current_time()
         page = await asked(bench, "subscribe=trade:BTC-USD")
+        assert trio.current_time() == began, "there is nothing to wait for"
         assert [event["type"] for event in page["events"]] == ["feed_status"]
 
 

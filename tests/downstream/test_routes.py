@@ -3,7 +3,8 @@
 import pytest
 
 from bridge.dialects.contract import Endpoint, EndpointKind
-from bridge.downstream.routes import INSTRUMENTS, POLL, allowed_methods, choose, matches, raw_path, routes_of, way_to
+from bridge.downstream.endpoints import INSTRUMENTS, POLL
+from bridge.downstream.routes import allowed_methods, choose, matches, raw_path, routes_of, way_to
 from tests.support.serving import plainly
 
 QUOTE = Endpoint(kind=EndpointKind.STATE, path="/v1/instruments/{id}/quote", name="quote")

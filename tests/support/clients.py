@@ -14,6 +14,8 @@ import jwt
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from tests.support.published import assert_published
+
 PATIENCE_SECONDS = 15
 """A bound, not an expectation."""
 
@@ -44,7 +46,10 @@ def curl(url: str, *options: str) -> Answer:
     head, _, body = done.stdout.partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
     pairs = (line.partition(":") for line in lines)
-    return Answer(int(first.split(" ")[1]), {name.lower(): value.strip() for name, _, value in pairs}, body)
+    answer = Answer(int(first.split(" ")[1]), {name.lower(): value.strip() for name, _, value in pairs}, body)
+    if not {"-X", "-I", "-d", "--data", "--head", "--request"} & set(options):
+        assert_published(url, "GET", *answer)  # whatever a test asks for, it is also told as it is published
+    return answer
 
 
 class CurlStream:

@@ -5,6 +5,7 @@ that are answered with `ok`; on SSE a comment is the heartbeat, on WebSocket RFC
 reconnects sends its original URL again, so that its `Last-Event-ID` counts and an old `?after=` does not.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -28,13 +29,14 @@ from bridge.dialects.contract import (
     Transport,
     Unsubscribe,
 )
+from bridge.dialects.contract.published import TRUTHS
 from bridge.dialects.scalars import MALFORMED
 from bridge.model import Bar, Code, Goaway, Problem, Stream, Topic, UnixNanos, Wishes, rfc3339
 
 MAX_REF = 200
 """Characters of a client's `ref`: enough for any topic or UUID, too few to make our answers a burden."""
 
-_TRUTH = {"true": True, "1": True, "false": False, "0": False}
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 
 _read_operation = msgspec.json.Decoder(ClientOperation).decode
 
@@ -212,17 +214,16 @@ def _read_after(request: Request) -> str | None:
 
 def _read_conflate(request: Request) -> bool | None:
     text = _last(request, "conflate")
-    if text is not None and text not in _TRUTH:
+    if text is not None and text not in TRUTHS:
         raise Refusal(Code.BAD_REQUEST, "conflate is true or false")
-    return None if text is None else _TRUTH[text]
+    return None if text is None else TRUTHS[text]
 
 
 def _read_max_rate(request: Request) -> float | None:
     text = _last(request, "max_rate")
-    try:
-        return None if text is None else float(text)
-    except ValueError as error:
-        raise Refusal(Code.BAD_REQUEST, "max_rate is a number of events per second and topic") from error
+    if text is not None and _NUMBER.fullmatch(text) is None:
+        raise Refusal(Code.BAD_REQUEST, "max_rate is a number of events per second and topic")
+    return None if text is None else float(text)
 
 
 def _last(request: Request, name: str) -> str | None:

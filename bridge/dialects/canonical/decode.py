@@ -120,7 +120,8 @@ class CanonicalDecoder:
             if kind in _KNOWN:
                 raise
             return (Unknown(kind[:64]),)
-        self.cursor = message.id or self.cursor
+        if not isinstance(message, OkMessage):
+            self.cursor = message.id or self.cursor
         try:
             match message:
                 case QuoteMessage() | TradeMessage() | SnapshotMessage() | DeltaMessage() | BarMessage():

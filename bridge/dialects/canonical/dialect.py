@@ -6,16 +6,29 @@ event ids, confirmations. It mints no tokens over HTTP; `feedbridge token` does.
 
 import math
 from collections.abc import Sequence
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from bridge.dialects.canonical.conversation import CanonicalConversation
 from bridge.dialects.canonical.decode import CanonicalDecoder
 from bridge.dialects.canonical.encode import CanonicalEncoder, events_page
+from bridge.dialects.canonical.messages import (
+    BarsBody,
+    EventMessage,
+    QuoteMessage,
+    ServerMessage,
+    SnapshotMessage,
+    TradesBody,
+)
 from bridge.dialects.canonical.requests import (
+    DEFAULT_EVENTS,
+    MAX_EVENTS,
     STREAM_PATH,
     WEBSOCKET_PATH,
     CanonicalRequests,
+    ClientOperation,
     check_request,
     question_request,
     read_answer,
@@ -33,11 +46,15 @@ from bridge.dialects.contract import (
     EncoderOptions,
     Endpoint,
     EndpointKind,
+    ErrorBody,
+    ErrorSaid,
     HttpAnswer,
     HttpRequest,
     Lane,
     Manner,
     Mint,
+    Parameter,
+    Place,
     Profile,
     Question,
     Refusal,
@@ -52,8 +69,9 @@ from bridge.dialects.contract import (
     Transport,
     TransportProfile,
 )
+from bridge.dialects.contract.published import TRUTHS, CursorText, Depth, InstrumentText, Rate, TopicText
 from bridge.errors import Unspeakable, VendorProtocolError
-from bridge.model import Code, FeedName, Retry, Topic, TopicKind, UnixNanos, UpstreamEvent
+from bridge.model import Code, FeedName, Interval, Retry, Topic, TopicKind, UnixNanos, UpstreamEvent
 
 _HEARTBEAT_SECONDS = 15
 """As a bridge does it unless its operator has it otherwise (`limits.heartbeat_seconds`)."""
@@ -93,12 +111,64 @@ PROFILE = Profile(
     declares_gaps=True,
 )
 
+_TOPICS = Parameter(
+    name="subscribe", about="the topics to follow", kind=tuple[TopicText, ...], required=True, many=True
+)
+_AFTER = Parameter(name="after", about="the cursor to go on from", kind=CursorText)
+_EXTRA = Parameter(name="extra", about="whether quotes have the vendor's other fields", kind=bool)
+_INTERVAL = Parameter(name="interval", about="the bars' length", kind=Interval, required=True)
+_DEPTH = Parameter(name="depth", about="only so many best levels a side", kind=Depth)
+_LIMIT = Parameter(
+    name="limit",
+    about=f"how many at most; {DEFAULT_EVENTS} if not said",
+    kind=Annotated[int, Meta(ge=1, le=MAX_EVENTS)],
+)
+_STATES: Sequence[tuple[str, Any, str, Sequence[Parameter]]] = (
+    ("quote", QuoteMessage, "The quote as it stands", (_EXTRA,)),
+    ("book", SnapshotMessage, "The book as it stands", (_DEPTH,)),
+    ("trades", TradesBody, "The newest trades, oldest first", (_LIMIT,)),
+    ("bars", BarsBody, "The newest bars, oldest first", (_INTERVAL, _LIMIT)),
+)
+
 ENDPOINTS = (
-    Endpoint(kind=EndpointKind.SSE, path=STREAM_PATH),
-    Endpoint(kind=EndpointKind.WEBSOCKET, path=WEBSOCKET_PATH),
+    Endpoint(
+        kind=EndpointKind.SSE,
+        path=STREAM_PATH,
+        about="An event stream of topics",
+        parameters=(
+            _TOPICS,
+            _AFTER,
+            Parameter(name="Last-Event-ID", about="as `after`, and before it", kind=CursorText, place=Place.HEADER),
+            Parameter(name="conflate", about="of state that piles up, only the newest", kind=bool),
+            Parameter(name="max_rate", about="events per second and topic of state; 0 = no limit", kind=Rate),
+            _EXTRA,
+        ),
+        says=EventMessage,
+        refuses=ErrorBody,
+    ),
+    Endpoint(
+        kind=EndpointKind.WEBSOCKET,
+        path=WEBSOCKET_PATH,
+        about="The same events as WebSocket texts, of topics that change",
+        parameters=(_EXTRA,),
+        takes=ClientOperation,
+        says=ServerMessage,
+        refuses=ErrorBody,
+    ),
     *(
-        Endpoint(kind=EndpointKind.STATE, path=f"/v1/instruments/{{id}}/{name}", name=name)
-        for name in ("quote", "book", "trades", "bars")
+        Endpoint(
+            kind=EndpointKind.STATE,
+            path=f"/v1/instruments/{{id}}/{name}",
+            name=name,
+            about=about,
+            parameters=(
+                Parameter(name="id", about="the instrument", kind=InstrumentText, place=Place.PATH, required=True),
+                *more,
+            ),
+            says=says,
+            refuses=ErrorBody,
+        )
+        for name, says, about, more in _STATES
     ),
 )
 
@@ -177,7 +247,7 @@ class CanonicalDialect:
 
     def state_answer(self, request: Request, answer: StateAnswer, symbols: SymbolTable) -> HttpAnswer:
         """The event itself, or `{"events":[…]}` where there may be many."""
-        encoder = CanonicalEncoder(EncoderOptions(extra="true" in request.query.get("extra", ())))
+        encoder = CanonicalEncoder(EncoderOptions(extra=any(map(TRUTHS.get, request.query.get("extra", ())))))
         said = [message.data for event, at in answer.events for message in encoder.encode(event, at, whole=True)]
         return HttpAnswer(body=events_page(said) if request.endpoint.name in ("trades", "bars") else said[-1])
 
@@ -200,10 +270,9 @@ class CanonicalDialect:
         endpoint: Endpoint | None,
     ) -> HttpAnswer:
         """`{"error":{"code","message","retry","retry_after"?}}`; `retry_after` in whole seconds, as the header says it."""
-        error: dict[str, object] = {"code": code.value, "message": message, "retry": retry.value}
-        if retry_after_seconds is not None:
-            error["retry_after"] = math.ceil(retry_after_seconds)
-        return HttpAnswer(body=msgspec.json.encode({"error": error}), status=0)
+        after = None if retry_after_seconds is None else math.ceil(retry_after_seconds)
+        error = ErrorSaid(code=code, message=message, retry=retry, retry_after=after)
+        return HttpAnswer(body=msgspec.json.encode(ErrorBody(error=error)), status=0)
 
 
 DIALECT: Dialect = CanonicalDialect()

@@ -1,35 +1,29 @@
 """What a bridge says on a wire, as typed structs, each of which knows the event of ours that it spells.
 
-Written by the contract's table of events. Prices and sizes are strings; an absent key means "not known" (a `null` is read as
-the same, though we never send one); keys that are not listed here are ignored, so that a newer bridge may say more.
+Written by the contract's table of events, and published as such; `ALWAYS` marks what we always say and a reader need not find.
+Prices and sizes are strings; an absent key means "not known" (a `null` is read as the same, though we never send one); keys
+that are not listed here are ignored, so that a newer bridge may say more.
 
 `event` raises ValueError for a text that is no number, time or interval.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import msgspec
 
-from bridge.model import (
-    QUOTE_FIELDS,
-    AccountId,
-    Bar,
-    BookDelta,
-    BookLevel,
-    BookSnapshot,
-    FeedName,
-    InstrumentId,
-    Interval,
-    Levels,
-    OrderUpdate,
-    QuotePatch,
-    Side,
-    Trade,
-    UnixNanos,
-    exact,
-    unix_nanos,
+from bridge import model
+from bridge.dialects.contract.published import (
+    ALWAYS,
+    CursorText,
+    Digits,
+    InstrumentText,
+    IntervalText,
+    Moment,
+    TopicText,
+    one_of,
 )
+from bridge.model import FeedName, InstrumentId, Levels, Side, UnixNanos, exact, unix_nanos
 
 
 class Common(TypedDict):
@@ -42,63 +36,68 @@ class Common(TypedDict):
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    """What every message has. Times are RFC 3339; `id` is a cursor, `feed` what the other bridge calls its source."""
+    """What every event has. Times are RFC 3339; `id` is a cursor."""
 
-    id: str | None = None
-    feed: str | None = None
-    ts_event: str | None = None
+    id: Annotated[CursorText | None, ALWAYS] = None
+    ts_recv: Annotated[Moment | None, ALWAYS] = None
 
 
-class QuoteMessage(Said, frozen=True, kw_only=True, tag="quote"):
+class Fact(Said, frozen=True, kw_only=True):
+    """What every event about an instrument has; `feed` is what the other bridge calls its source."""
+
+    instrument: InstrumentText
+    feed: Annotated[str | None, ALWAYS] = None
+    ts_event: Moment | None = None
+
+
+class QuoteMessage(Fact, frozen=True, kw_only=True, tag="quote"):
     """The whole known quote."""
 
-    instrument: str
-    bid: str | None = None
-    ask: str | None = None
-    bid_size: str | None = None
-    ask_size: str | None = None
-    last: str | None = None
-    last_size: str | None = None
-    last_time: str | None = None
-    open: str | None = None
-    high: str | None = None
-    low: str | None = None
-    prev_close: str | None = None
-    change: str | None = None
-    change_percent: str | None = None
-    volume: str | None = None
+    bid: Digits | None = None
+    ask: Digits | None = None
+    bid_size: Digits | None = None
+    ask_size: Digits | None = None
+    last: Digits | None = None
+    last_size: Digits | None = None
+    last_time: Moment | None = None
+    open: Digits | None = None
+    high: Digits | None = None
+    low: Digits | None = None
+    prev_close: Digits | None = None
+    change: Digits | None = None
+    change_percent: Digits | None = None
+    volume: Digits | None = None
     session: str | None = None
     delay_seconds: int | None = None
     extra: dict[str, msgspec.Raw] | None = None
     derived: bool = False
+    conflated: bool = False
 
-    def event(self, common: Common) -> QuotePatch:
+    def event(self, common: Common) -> model.QuotePatch:
         """Return a patch that replaces the whole quote."""
         fields: dict[str, Any] = {}
-        for name in QUOTE_FIELDS:
+        for name in model.QUOTE_FIELDS:
             value = getattr(self, name)
             if value is not None:
                 fields[name] = _QUOTE_READERS.get(name, exact)(value)
-        return QuotePatch(**common, full=True, extra=self.extra or {}, derived=self.derived, **fields)
+        return model.QuotePatch(**common, full=True, extra=self.extra or {}, derived=self.derived, **fields)
 
 
 _QUOTE_READERS: Mapping[str, Callable[[Any], object]] = {"last_time": unix_nanos, "session": str, "delay_seconds": int}
-"""How the fields of a quote that are not numbers are read."""
 
 
-class TradeMessage(Said, frozen=True, kw_only=True, tag="trade"):
+class TradeMessage(Fact, frozen=True, kw_only=True, tag="trade"):
     """A match."""
 
-    instrument: str
-    price: str
-    size: str
+    price: Digits
+    size: Digits
     trade_id: str | None = None
     aggressor_side: Side | None = None
     possible_duplicate: bool = False
 
-    def event(self, common: Common) -> Trade:
+    def event(self, common: Common) -> model.Trade:
         """Return the trade."""
-        return Trade(
+        return model.Trade(
             **common,
             price=exact(self.price),
             size=exact(self.size),
@@ -108,59 +107,56 @@ class TradeMessage(Said, frozen=True, kw_only=True, tag="trade"):
         )
 
 
-class SnapshotMessage(Said, frozen=True, kw_only=True, tag="book_snapshot"):
+class SnapshotMessage(Fact, frozen=True, kw_only=True, tag="book_snapshot"):
     """A whole book, or its best `depth` levels: `[[price, size], …]` a side, best first."""
 
-    instrument: str
-    bids: tuple[tuple[str, str], ...]
-    asks: tuple[tuple[str, str], ...]
+    bids: tuple[tuple[Digits, Digits], ...]
+    asks: tuple[tuple[Digits, Digits], ...]
     depth: int | None = None
-    sequence: int | None = None
+    sequence: Annotated[int | None, ALWAYS] = None
 
-    def event(self, common: Common) -> BookSnapshot:
+    def event(self, common: Common) -> model.BookSnapshot:
         """Return the book as the reader's full one, not numbered yet."""
-        return BookSnapshot(**common, bids=_levels(self.bids), asks=_levels(self.asks))
+        return model.BookSnapshot(**common, bids=_levels(self.bids), asks=_levels(self.asks))
 
 
-class DeltaMessage(Said, frozen=True, kw_only=True, tag="book_delta"):
+class DeltaMessage(Fact, frozen=True, kw_only=True, tag="book_delta"):
     """Changed levels; size "0" removes."""
 
-    instrument: str
-    bids: tuple[tuple[str, str], ...]
-    asks: tuple[tuple[str, str], ...]
+    bids: tuple[tuple[Digits, Digits], ...]
+    asks: tuple[tuple[Digits, Digits], ...]
     depth: int | None = None
-    sequence: int | None = None
-    prev_sequence: int | None = None
+    sequence: Annotated[int | None, ALWAYS] = None
+    prev_sequence: Annotated[int | None, ALWAYS] = None
 
-    def event(self, common: Common) -> BookDelta:
+    def event(self, common: Common) -> model.BookDelta:
         """Return the change to the reader's full book, not numbered yet."""
-        return BookDelta(**common, bids=_levels(self.bids), asks=_levels(self.asks))
+        return model.BookDelta(**common, bids=_levels(self.bids), asks=_levels(self.asks))
 
 
 def _levels(pairs: tuple[tuple[str, str], ...]) -> Levels:
-    return tuple(BookLevel(exact(price), exact(size)) for price, size in pairs)
+    return tuple(model.BookLevel(exact(price), exact(size)) for price, size in pairs)
 
 
-class BarMessage(Said, frozen=True, kw_only=True, tag="bar"):
+class BarMessage(Fact, frozen=True, kw_only=True, tag="bar"):
     """Open, high, low, close and volume of an interval."""
 
-    instrument: str
-    interval: str
-    open: str
-    high: str
-    low: str
-    close: str
-    ts_open: str | None = None
-    volume: str | None = None
+    interval: IntervalText
+    open: Digits
+    high: Digits
+    low: Digits
+    close: Digits
+    ts_open: Moment | None = None
+    volume: Digits | None = None
     is_final: bool | None = None
     derived: bool = False
     partial: bool = False
 
-    def event(self, common: Common) -> Bar:
+    def event(self, common: Common) -> model.Bar:
         """Return the bar."""
-        return Bar(
+        return model.Bar(
             **common,
-            interval=Interval(self.interval).value,
+            interval=model.Interval(self.interval).value,
             open=exact(self.open),
             high=exact(self.high),
             low=exact(self.low),
@@ -173,22 +169,22 @@ class BarMessage(Said, frozen=True, kw_only=True, tag="bar"):
         )
 
 
-class OrderMessage(Said, frozen=True, kw_only=True, tag="order"):
+class OrderMessage(Fact, frozen=True, kw_only=True, tag="order"):
     """One's own order."""
 
-    instrument: str
     order_id: str
+    account: Annotated[str | None, ALWAYS] = None
     side: Side
     order_type: str
-    quantity: str
-    filled_quantity: str
+    quantity: Digits
+    filled_quantity: Digits
     status: str
-    average_price: str | None = None
+    average_price: Digits | None = None
     reconciled: bool = False
 
-    def event(self, common: Common, account: AccountId) -> OrderUpdate:
+    def event(self, common: Common, account: model.AccountId) -> model.OrderUpdate:
         """Return the order's state, in the account that the reader calls its own."""
-        return OrderUpdate(
+        return model.OrderUpdate(
             **common,
             account=account,
             order_id=self.order_id,
@@ -209,70 +205,96 @@ MarketMessage = QuoteMessage | TradeMessage | SnapshotMessage | DeltaMessage | B
 class FeedStatusMessage(Said, frozen=True, kw_only=True, tag="feed_status"):
     """How a feed of the other bridge is; of `instrument` only, or of `topic` only, if that is there."""
 
-    status: str
-    instrument: str | None = None
-    topic: str | None = None
+    status: Annotated[str, one_of(model.FeedHealth)]
+    feed: Annotated[str | None, ALWAYS] = None
+    instrument: InstrumentText | None = None
+    topic: TopicText | None = None
     reason: str | None = None
+    since: Moment | None = None
     via: tuple[str, ...] = ()
 
 
 class GapMessage(Said, frozen=True, kw_only=True, tag="gap"):
-    """A declared hole."""
+    """A declared hole: after `from`, up to and with `to`."""
 
-    topics: tuple[str, ...]
-    cause: str
-    repaired: bool = False
+    topics: tuple[TopicText, ...]
+    cause: Annotated[str, one_of(model.Cause)]
+    from_: Annotated[CursorText | None, ALWAYS] = msgspec.field(default=None, name="from")
+    to: Annotated[CursorText | None, ALWAYS] = None
+    repaired: Annotated[bool, ALWAYS] = False
+    feed: str | None = None
+    missed: int | None = None
+    ts_from: Moment | None = None
+    ts_to: Moment | None = None
 
 
 class StreamMessage(Said, frozen=True, kw_only=True, tag="stream"):
     """The first word."""
 
-    verdict: str
-    topics: tuple[str, ...]
+    verdict: Annotated[str, one_of(model.Verdict)]
+    topics: tuple[TopicText, ...]
+    stream: Annotated[str | None, ALWAYS] = None
+    limits: Annotated[dict[str, int], ALWAYS] = {}
+    conflate: bool | None = None
+    max_rate: float | None = None
+    expires: Moment | None = None
     via: tuple[str, ...] = ()
 
 
 class ExpiringMessage(Said, frozen=True, kw_only=True, tag="expiring"):
     """The token is about to end."""
 
-    expires: str | None = None
+    expires: Annotated[Moment | None, ALWAYS] = None
 
 
 class GoawayMessage(Said, frozen=True, kw_only=True, tag="goaway"):
     """The last word."""
 
-    reason: str
-    retry: str
+    reason: Annotated[str, one_of(model.Code)]
+    retry: Annotated[str, one_of(model.Retry)]
+    retry_after_ms: int | None = None
 
 
 class ProblemMessage(Said, frozen=True, kw_only=True, tag="problem"):
     """Something could not be done."""
 
-    code: str
+    code: Annotated[str, one_of(model.Code)]
     message: str
+    retry: Annotated[str | None, one_of(model.Retry), ALWAYS] = None
     topic: str | None = None
     ref: str | None = None
 
 
-class OkMessage(Said, frozen=True, kw_only=True, tag="ok"):
+class OkMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="ok"):
     """The answer to an operation on a WebSocket."""
 
     op: str
-    topics: tuple[str, ...] = ()
+    topics: tuple[TopicText, ...] = ()
     ref: str | None = None
+    cursor: CursorText | None = None
+    conflate: bool | None = None
+    max_rate: float | None = None
+    expires: Moment | None = None
     via: tuple[str, ...] = ()
 
 
-AboutStream = (
-    StreamMessage | OkMessage | GapMessage | ProblemMessage | ExpiringMessage | GoawayMessage | FeedStatusMessage
-)
-"""What a stream says about itself and what feeds it."""
+_Control = StreamMessage | GapMessage | ProblemMessage | ExpiringMessage | GoawayMessage | FeedStatusMessage
 
-ServerMessage = MarketMessage | OrderMessage | AboutStream
-"""All that a bridge says on a stream."""
+AboutStream = _Control | OkMessage
+
+EventMessage = MarketMessage | OrderMessage | _Control
+"""All that a bridge says on an event stream; on a WebSocket also `ok`."""
+
+ServerMessage = EventMessage | OkMessage
 
 
 class BarsBody(msgspec.Struct, frozen=True):
     """What `…/bars` answers with, oldest first."""
 
     events: tuple[BarMessage, ...]
+
+
+class TradesBody(msgspec.Struct, frozen=True):
+    """What `…/trades` answers with, oldest first."""
+
+    events: tuple[TradeMessage, ...]

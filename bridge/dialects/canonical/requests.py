@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
 
-from bridge.dialects.canonical.messages import BarMessage, BarsBody, Common, QuoteMessage, Said, SnapshotMessage
+from bridge.dialects.canonical.messages import BarMessage, BarsBody, Common, Fact, QuoteMessage, SnapshotMessage
 from bridge.dialects.contract import (
     Asked,
     Credential,
@@ -285,7 +285,7 @@ def read_answer(
         raise malformed(error, body) from error
 
 
-def common(message: Said, instrument: InstrumentId, feed: FeedName, ts_recv: UnixNanos) -> Common:
+def common(message: Fact, instrument: InstrumentId, feed: FeedName, ts_recv: UnixNanos) -> Common:
     """Return what all our events have in common with one of the other bridge's.
 
     Raises:

@@ -13,7 +13,7 @@
 `profile` has the vocabulary common to both halves, `client` the half in which we are the party's client, `comments` what is
 read from an event stream's comments where a party does not say, `question` what it is asked once, `site` where it lives,
 `server` the half in which we answer as if we were the party, `encoder` what of it all clients share, `manner` what an operator
-may say of that.
+may say of that, `published` what the specifications tell of it.
 """
 
 from bridge.dialects.contract.client import (
@@ -48,6 +48,7 @@ from bridge.dialects.contract.profile import (
     Transport,
     TransportProfile,
 )
+from bridge.dialects.contract.published import ErrorBody, ErrorSaid, Parameter, Place
 from bridge.dialects.contract.question import Answer, Outcome, Question, QuestionKind
 from bridge.dialects.contract.server import (
     Action,
@@ -82,6 +83,8 @@ __all__ = [
     "EncoderOptions",
     "Endpoint",
     "EndpointKind",
+    "ErrorBody",
+    "ErrorSaid",
     "Frame",
     "Health",
     "Heartbeat",
@@ -93,7 +96,9 @@ __all__ = [
     "Mint",
     "Missed",
     "Outcome",
+    "Parameter",
     "Passage",
+    "Place",
     "Profile",
     "Question",
     "QuestionKind",

@@ -6,11 +6,12 @@ conversation speaks to its transport in `Action`s, is told what became of them b
 
 import enum
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from bridge.dialects.contract.encoder import Message
+from bridge.dialects.contract.published import Parameter
 from bridge.model import Bar, Code, Goaway, InstrumentId, LogEvent, Problem, Stream, Topic, UnixNanos
 
 
@@ -31,12 +32,22 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         path: with `{name}` for one percent-encoded segment, such as `/v1/assets/{id}/quote`.
         method: the HTTP method; HEAD comes with GET.
         name: what a `STATE` endpoint answers with, for the dialect's own use.
+        about: what it is for, in one sentence, for the published specification; so are the rest.
+        parameters: what it may be told beside its body.
+        takes: the type of its body, or of what is heard on a WebSocket; None = nothing, or nothing that is published.
+        says: the type of a 200's body, or of what is said on a stream; None likewise.
+        refuses: the type of every other body.
     """
 
     kind: EndpointKind
     path: str
     method: str = "GET"
     name: str = ""
+    about: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    takes: Any = None
+    says: Any = None
+    refuses: Any = None
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,8 @@ from bridge.dialects.contract import (
     Lane,
     Manner,
     Mint,
+    Parameter,
+    Place,
     Profile,
     Question,
     Refusal,
@@ -87,12 +89,22 @@ PROFILE = Profile(
     default_depth=DEFAULT_DEPTH,
 )
 
+_ASSET = Parameter(name="id", about="the asset", place=Place.PATH, required=True)
+_ORDER = Parameter(name="id", about="the order's id", place=Place.PATH, required=True)
+
 ENDPOINTS = (
-    Endpoint(kind=EndpointKind.SSE, path=REALTIME_PATH),
-    Endpoint(kind=EndpointKind.WEBSOCKET, path=WEBSOCKET_PATH),
-    Endpoint(kind=EndpointKind.STATE, path="/v1/assets/{id}/quote", name="quote"),
-    Endpoint(kind=EndpointKind.STATE, path="/v1/assets/{id}/book", name="book"),
-    Endpoint(kind=EndpointKind.STATE, path="/v1/orders/{id}", name="order"),
+    Endpoint(
+        kind=EndpointKind.SSE,
+        path=REALTIME_PATH,
+        about="Realtime data of assets",
+        parameters=(Parameter(name="subscribe", about="such as quote:AAPL,all:BTC", kind=tuple[str, ...], many=True),),
+    ),
+    Endpoint(kind=EndpointKind.WEBSOCKET, path=WEBSOCKET_PATH, about="Order books and trades of symbols"),
+    Endpoint(
+        kind=EndpointKind.STATE, path="/v1/assets/{id}/quote", name="quote", about="A quote", parameters=(_ASSET,)
+    ),
+    Endpoint(kind=EndpointKind.STATE, path="/v1/assets/{id}/book", name="book", about="A book", parameters=(_ASSET,)),
+    Endpoint(kind=EndpointKind.STATE, path="/v1/orders/{id}", name="order", about="An order", parameters=(_ORDER,)),
 )
 
 STATUSES = {

@@ -24,6 +24,8 @@ from bridge.dialects.contract import (
     Lane,
     Manner,
     Mint,
+    Parameter,
+    Place,
     Profile,
     Question,
     Refusal,
@@ -89,11 +91,22 @@ PROFILE = Profile(
     subject_claim="userId",  # [found: S1]; there is no `sub`
 )
 
+_SYMBOL = Parameter(name="symbol", about="the symbol", place=Place.PATH, required=True)
+
 ENDPOINTS = (
-    Endpoint(kind=EndpointKind.MINT, path="/api/token/generate", method="POST"),
-    Endpoint(kind=EndpointKind.SSE, path="/sse/stream"),
-    Endpoint(kind=EndpointKind.WEBSOCKET, path="/ws"),
-    Endpoint(kind=EndpointKind.STATE, path="/api/quote/{symbol}", name="quote"),
+    Endpoint(kind=EndpointKind.MINT, path="/api/token/generate", method="POST", about="A token for an API key"),
+    Endpoint(
+        kind=EndpointKind.SSE,
+        path="/sse/stream",
+        about="Quotes or candles of symbols",
+        parameters=(
+            Parameter(name="symbols", about="such as NASDAQ:AAPL", kind=tuple[str, ...], required=True, many=True),
+            Parameter(name="type", about="quote or price"),
+            Parameter(name="timeframe", about="of candles"),
+        ),
+    ),
+    Endpoint(kind=EndpointKind.WEBSOCKET, path="/ws", about="Quotes and candles of symbols that change"),
+    Endpoint(kind=EndpointKind.STATE, path="/api/quote/{symbol}", name="quote", about="A quote", parameters=(_SYMBOL,)),
 )
 
 LIFETIMES: Mapping[str, float] = MappingProxyType({"1": 1_800, "2": 21_600, "3": 86_400})
