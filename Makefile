@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PORT   ?= 8080
 
-.PHONY: demo test check format clean help
+.PHONY: demo test fuzz check format clean help
 
 help:           ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ —/'
@@ -22,6 +22,9 @@ demo: $(READY)  ## both vendors' simulators and a bridge in front of them (PORT=
 
 test: $(READY)  ## the whole test suite
 	$(BIN)/python -m pytest
+
+fuzz: $(READY)  ## mutated inputs for whatever reads what others wrote (MINUTES=5 for all, SEED=, TARGET=, SESSION=, INPUTS= a target)
+	$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED)) $(if $(TARGET),--target $(TARGET)) $(if $(SESSION),--session $(SESSION)) $(if $(INPUTS),--inputs $(INPUTS))
 
 check: $(READY) ## ruff, mypy strict, the architecture test
 	$(BIN)/ruff check .

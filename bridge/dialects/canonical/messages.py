@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 
 import msgspec
 
+from bridge.dialects.extras import bounded, verbatim
 from bridge.model import (
     QUOTE_FIELDS,
     AccountId,
@@ -73,13 +74,18 @@ class QuoteMessage(Said, frozen=True, kw_only=True, tag="quote"):
     derived: bool = False
 
     def event(self, common: Common) -> QuotePatch:
-        """Return a patch that replaces the whole quote."""
+        """Return a patch that replaces the whole quote.
+
+        Raises:
+            ValueError, msgspec.MsgspecError, RecursionError: a figure that is none, or text that is no Unicode.
+        """
         fields: dict[str, Any] = {}
         for name in QUOTE_FIELDS:
             value = getattr(self, name)
             if value is not None:
                 fields[name] = _QUOTE_READERS.get(name, exact)(value)
-        return QuotePatch(**common, full=True, extra=self.extra or {}, derived=self.derived, **fields)
+        extra = bounded({name: verbatim(raw) for name, raw in (self.extra or {}).items()})
+        return QuotePatch(**common, full=True, extra=extra, derived=self.derived, **fields)
 
 
 _QUOTE_READERS: Mapping[str, Callable[[Any], object]] = {"last_time": unix_nanos, "session": str, "delay_seconds": int}
