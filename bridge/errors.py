@@ -10,6 +10,9 @@ OFFENDING_BYTES = 256
 REASON_CHARS = 500
 """How much of what is wrong with a message an error says: a JSON library's own words may repeat a value of any length."""
 
+PROBLEM_CHARS = 1_000
+"""How much is said of one mistake in the configuration: what it repeats may be of any length."""
+
 PLACES_TOLD = 64
 """Mistakes told apart by kind and place, each logged once."""
 
@@ -22,12 +25,12 @@ class ConfigError(BridgeError):
     """The operator's mistake in the configuration or on the command line. Mend it and start again.
 
     Args:
-        problems: every mistake found, one sentence each, each naming its key.
+        problems: every mistake found, one sentence each, each naming its key; cut to `PROBLEM_CHARS`.
     """
 
     def __init__(self, *problems: str) -> None:
-        self.problems = problems
-        super().__init__("; ".join(problems))
+        self.problems = tuple(problem[:PROBLEM_CHARS] for problem in problems)
+        super().__init__("; ".join(self.problems))
 
 
 class VendorProtocolError(BridgeError):

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from bridge.config.client_tokens import ALGORITHMS, account_rules, client_token_rules
 from bridge.config.numbers import wrong_numbers
+from bridge.config.revocation import revocation_rules
 from bridge.config.structs import BrokerSettings, Config
 from bridge.dialects.contract import Manner, SymbolTable
 from bridge.dialects.loader import dialect_names, load_dialect
@@ -175,7 +176,7 @@ def _auth_rules(config: Config) -> list[str]:
         )
     if auth.secret is not None and len(auth.secret.encode()) < MIN_SECRET_BYTES:
         problems.append(f"auth.secret: at least {MIN_SECRET_BYTES} bytes; make one with: openssl rand -hex 32")
-    return [*problems, *_provider_rules(auth), *_api_key_rules(auth)]
+    return [*problems, *_provider_rules(auth), *_api_key_rules(auth), *revocation_rules(auth)]
 
 
 def _provider_rules(auth: AuthSettings) -> list[str]:

@@ -14,10 +14,9 @@ MAX_EXTRA_FIELDS = 300
 MAX_EXTRA_BYTES = 16_384
 """What is kept of one message's other fields: a vendor has somewhat over 100; a runaway must not fill the hub."""
 
-_ENDLESS_DIGITS = 309
-"""A double has 309 digits before its point at most; many JSON readers fail on a number that is longer."""
-
-_ENDLESS = re.compile(rb"[0-9]{%d}" % _ENDLESS_DIGITS)
+_ENDLESS = re.compile(rb"[0-9]{309}")
+_FAR = re.compile(rb"[0-9.][eE][+-]?[0-9]{3}")
+"""How numbers beyond a double's range look, on which many JSON readers fail; an id may look like the second too."""
 
 
 def verbatim(raw: Raw) -> Raw | None:
@@ -42,6 +41,18 @@ def bounded(extra: Mapping[str, Raw | None]) -> dict[str, Raw | None]:
         room -= len(name) + len(text)
         if room < 0 or len(kept) == MAX_EXTRA_FIELDS:
             break
-        if len(text) < _ENDLESS_DIGITS or not _ENDLESS.search(text):
+        if _is_readable(text):
             kept[name] = raw
     return kept
+
+
+def _is_readable(text: bytes) -> bool:
+    if _ENDLESS.search(text):
+        return False
+    if not _FAR.search(text):
+        return True
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return False
+    return True

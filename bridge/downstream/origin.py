@@ -71,7 +71,7 @@ def host_of(authority: str) -> str:
 
 def is_authority(text: str) -> bool:
     """Whether a text can be a `Host`."""
-    return _AUTHORITY.fullmatch(text) is not None
+    return _AUTHORITY.fullmatch(text) is not None and (text[0] != "[" or _is_literal(host_of(text)))
 
 
 def plain_address(text: str) -> str:

@@ -13,12 +13,14 @@ from bridge.downstream.jwks import usable
 from bridge.downstream.origin import Way, origin_allowed, plain_address
 from bridge.downstream.patch import _read as read_change
 from bridge.downstream.routes import raw_path
-from bridge.downstream.settings import ListenSettings
+from bridge.downstream.settings import AuthSettings, ListenSettings
+from bridge.downstream.tokens import read_token
 from bridge.errors import ConfigError, VendorProtocolError
-from bridge.model import Code
+from bridge.model import SECONDS, Code
 from bridge.upstream.refusals import retry_after
 from tests.dialects.sample import TS_RECV
 from tests.dialects.stage import asked_of, symbols_of
+from tests.fuzz.claims import NOW, SECRET, sign
 from tests.fuzz.configuration import NOWHERE
 from tests.fuzz.hunt import Finding, Target, hunt
 from tests.fuzz.targets import TARGETS
@@ -175,7 +177,9 @@ def scope(**changes):
     return {**bare, "headers": [], **changes}
 
 
-@pytest.mark.parametrize("host", [b"[", b"a b", b"a\tb", b"a/b", b"u@h", b"h:123456", b"a,b", b"\xe9", b"[::1]x"])
+@pytest.mark.parametrize(
+    "host", [b"[", b"a b", b"a\tb", b"a/b", b"u@h", b"h:123456", b"a,b", b"\xe9", b"[::1]x", b"[:1.21]:80"]
+)
 def test_a_malformed_host_is_a_bad_request(host):
     with pytest.raises(ValueError, match="Host"):
         arrival(scope(headers=[(b"host", host)]), ())
@@ -206,3 +210,35 @@ def test_an_origin_with_white_space_is_no_listed_one(origin):
     listen = ListenSettings(allowed_origins=("https://desk.example",))
     assert origin_allowed("https://desk.example", way, listen)
     assert not origin_allowed(origin, way, listen)
+
+
+@pytest.mark.parametrize(
+    "number", [b"1e999", b"-1.5E+400", b"[1,{'a':2}]".replace(b"'", b'"').replace(b"2", b"7e999999999")]
+)
+def test_a_number_beyond_every_double_is_not_handed_on(number):
+    kept = b'"logo-ide123","x":"a5e1234"'
+    extra = quote_of_another_bridge(b'"a":%b,"b":%b' % (number, kept)).extra
+    assert {name: bytes(raw) for name, raw in extra.items()} == {"b": b'"logo-ide123"', "x": b'"a5e1234"'}
+
+
+def test_an_id_that_every_answer_would_repeat_is_short():
+    conversation = load_dialect("tradingview").conversation(Transport.WEBSOCKET, symbols_of("tradingview"))
+    with pytest.raises(Refusal) as caught:
+        conversation.receive(b'{"action":"unsubscribe","id":"%b"}' % (b"a" * 201), TS_RECV)
+    assert (caught.value.code, caught.value.ref) == (Code.BAD_REQUEST, None)
+
+
+@pytest.mark.parametrize("claim", ["sub", "iss", "feedbridge"])
+async def test_a_claim_of_half_characters_lets_nobody_in(claim):
+    odd = {"feedbridge": {"\ud800": 1}}.get(claim, "\ud800")
+    auth = AuthSettings(secret=SECRET)
+    claims = json.dumps({"sub": "alice", "exp": NOW // SECONDS + 60, claim: odd}).encode()
+    with pytest.raises(Refusal) as caught:
+        await read_token(auth, sign(b'{"alg":"HS256"}', claims), None, NOW)
+    assert caught.value.code is Code.UNAUTHORIZED
+
+
+def test_a_mistake_in_the_configuration_is_told_in_short():
+    with pytest.raises(ConfigError) as caught:
+        parse_config(f'[auth]\nmode = "{"a" * 100_000}"', NOWHERE, {})
+    assert max(map(len, caught.value.problems)) <= 1_000
