@@ -270,6 +270,7 @@ def moment(value: object) -> UnixNanos:
     Raises:
         Refusal: `unauthorized`: it is none.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    finite = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    if isinstance(value, bool) or not isinstance(value, int | float) or not finite:
         raise Refusal(Code.UNAUTHORIZED, "the token's times are malformed")
     return UnixNanos(round(min(max(value, 0), 1 << 40) * SECONDS))

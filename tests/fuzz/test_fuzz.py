@@ -242,3 +242,16 @@ def test_a_mistake_in_the_configuration_is_told_in_short():
     with pytest.raises(ConfigError) as caught:
         parse_config(f'[auth]\nmode = "{"a" * 100_000}"', NOWHERE, {})
     assert max(map(len, caught.value.problems)) <= 1_000
+
+
+@pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
+async def test_a_moment_too_far_for_any_clock_lets_nobody_in(claim):
+    claims = {"sub": "alice", "exp": NOW // SECONDS + 60} | {claim: 10**400}
+    token = sign(b'{"alg":"HS256"}', json.dumps(claims).encode())
+    reading = read_token(AuthSettings(secret=SECRET), token, None, NOW)
+    if claim == "iat":
+        assert (await reading).issued > NOW
+        return
+    with pytest.raises(Refusal) as caught:
+        await reading
+    assert caught.value.code is Code.UNAUTHORIZED
