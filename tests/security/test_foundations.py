@@ -90,7 +90,7 @@ def test_the_query_of_a_url_is_not_shown():
 
 
 def test_a_key_set_is_asked_for_at_an_address():
-    with pytest.raises(ConfigError, match="auth.jwks_url: expected"):
+    with pytest.raises(ConfigError, match=r"auth\.jwks_url: expected"):
         parse_config(AUTH + JWKS.format("file:///etc/passwd"), Path("bridge.toml"), {})
 
 
