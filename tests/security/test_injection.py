@@ -11,6 +11,7 @@ from rich.console import Console
 from bridge.cli.tail_views import Lines, LiveTable, read_event
 from bridge.dialects.contract import EncoderOptions, Transport
 from bridge.dialects.loader import dialect_names, load_dialect
+from bridge.downstream.failures import described
 from bridge.errors import Unspeakable
 from bridge.model import Code, Problem, Quote, Retry, Trade, exact
 from bridge.observe.log import configure_logging
@@ -132,3 +133,12 @@ def test_tail_shows_what_others_say_as_text(evil, capsys):
     told = capsys.readouterr().err
     assert told.endswith("\n")
     assert told[:-1].isprintable()
+
+
+def test_an_unexpected_error_is_told_by_its_kind_and_place_and_not_by_its_words():
+    try:
+        raise ExceptionGroup("a-secret-in-a-group", [ValueError("a-secret-in-words")])  # noqa: TRY301 - as above
+    except ExceptionGroup as group:
+        (told,) = described(group)
+    assert told.startswith("ValueError at ")
+    assert "a-secret" not in told
