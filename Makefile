@@ -8,11 +8,7 @@ PORT   ?= 8080
 PYTHON27 ?= python2.7
 AUTOBAHN := .autobahn
 
-
-MINUTES ?= 10
-SEED   ?= 1
-
-.PHONY: demo test soak check format autobahn clean help
+.PHONY: demo test soak fuzz check format autobahn clean help
 
 help:           ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ —/'
@@ -30,7 +26,10 @@ test: $(READY)  ## the whole test suite
 	$(BIN)/python -m pytest
 
 soak: $(READY)  ## a bridge in a storm of faults at both ends (MINUTES=10, SEED=1)
-	$(BIN)/python -m tests.soak.storm --minutes $(MINUTES) --seed $(SEED)
+	$(BIN)/python -m tests.soak.storm --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1)
+
+fuzz: $(READY)  ## mutated inputs for whatever reads what others wrote (MINUTES=5 for all, SEED=, TARGET=, SESSION=, INPUTS= a target)
+	$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED)) $(if $(TARGET),--target $(TARGET)) $(if $(SESSION),--session $(SESSION)) $(if $(INPUTS),--inputs $(INPUTS))
 
 check: $(READY) ## ruff, mypy strict, the architecture test
 	$(BIN)/ruff check .

@@ -7,6 +7,12 @@ network. Foreign exceptions are translated into one of these where they enter, k
 OFFENDING_BYTES = 256
 """How much of a malformed message an error keeps: enough to recognise it, too little to fill a log."""
 
+REASON_CHARS = 500
+"""How much of what is wrong with a message an error says: a JSON library's own words may repeat a value of any length."""
+
+PROBLEM_CHARS = 1_000
+"""How much is said of one mistake in the configuration: what it repeats may be of any length."""
+
 PLACES_TOLD = 64
 """Mistakes told apart by kind and place, each logged once."""
 
@@ -19,25 +25,25 @@ class ConfigError(BridgeError):
     """The operator's mistake in the configuration or on the command line. Mend it and start again.
 
     Args:
-        problems: every mistake found, one sentence each, each naming its key.
+        problems: every mistake found, one sentence each, each naming its key; cut to `PROBLEM_CHARS`.
     """
 
     def __init__(self, *problems: str) -> None:
-        self.problems = problems
-        super().__init__("; ".join(problems))
+        self.problems = tuple(problem[:PROBLEM_CHARS] for problem in problems)
+        super().__init__("; ".join(self.problems))
 
 
 class VendorProtocolError(BridgeError):
     """A vendor sent what its own documents do not allow. Counted and logged; the session decides whether to go on.
 
     Args:
-        reason: what is wrong, in words.
+        reason: what is wrong, in words; cut to `REASON_CHARS`.
         offending: the bytes as they came; cut to `OFFENDING_BYTES`.
     """
 
     def __init__(self, reason: str, offending: bytes | str = b"") -> None:
         raw = offending.encode("utf-8", "surrogatepass") if isinstance(offending, str) else bytes(offending)
-        self.reason = reason
+        self.reason = reason = reason[:REASON_CHARS]
         self.offending = raw[:OFFENDING_BYTES]
         super().__init__(f"{reason}: {self.offending!r}" if raw else reason)
 

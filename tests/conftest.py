@@ -1,4 +1,7 @@
-"""What every test has: the process as it was at the start, the vendors' own pages where they are; nothing fails by time."""
+"""What every test has: the process as it was at the start, the vendors' own pages where they are; nothing fails by time.
+
+And a rule: nothing that a test makes us write (logs, output, warnings; of our processes too) may hold a secret of that test.
+"""
 
 import os
 from pathlib import Path
@@ -8,10 +11,29 @@ import structlog
 import trio.testing
 from hypothesis import HealthCheck, settings
 
+from tests.support import watched_secrets
 from tests.support.data import ROOT, absent
 
 settings.register_profile("feedbridge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("feedbridge")
+
+
+watched_secrets.watch()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Fail a test that passed but has written a secret of its own."""
+    report = yield
+    if report.passed:
+        written = "\n".join(text for _, text in report.sections)
+        leaked = watched_secrets.found_in(written)
+        if leaked:
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid} ({call.when}): {len(leaked)} of its secrets stand in what it has written"
+    if call.when == "teardown":
+        watched_secrets.forget()
+    return report
 
 
 @pytest.fixture(autouse=True)

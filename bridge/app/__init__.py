@@ -10,6 +10,7 @@ from bridge.app.house import (
     run_bridge,
     run_simulator,
 )
+from bridge.app.plaintext import plain_upstream
 from bridge.app.reload import Prepared, Reloader, prepare
 from bridge.downstream.tokens import TokenGrant
 
@@ -23,6 +24,7 @@ __all__ = [
     "examine",
     "made_up_secret",
     "mint",
+    "plain_upstream",
     "prepare",
     "run_bridge",
     "run_simulator",

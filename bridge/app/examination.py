@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bridge.app.ourselves import circles
+from bridge.app.plaintext import plain_places
 from bridge.app.visiting import has_private_feeds
 from bridge.config import Config
 from bridge.dialects.contract import Transport
@@ -42,7 +43,7 @@ def examine(config: Config) -> list[str]:
         for name, feed in config.feeds.items()
         if feed.token is not None and feed.token.file is not None and not Path(feed.token.file).exists()
     ]
-    found += _of_client_tokens(config)
+    found += [*_of_client_tokens(config), *plain_places(config)]
     if not config.feeds:
         found.append("feeds: none is configured, so every topic is unknown")
     if config.auth.mode == "jwt" and not config.auth.default_topics and not config.auth.anonymous_topics:

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 import trio
 
-from bridge.app import Prepared, Reloader, Running, examine, prepare, run_bridge
+from bridge.app import Prepared, Reloader, Running, examine, plain_upstream, prepare, run_bridge
 from bridge.cli.garbage import collect_rarely
 from bridge.cli.signals import run_until_signal
 from bridge.config import Config, load_config
@@ -49,6 +49,8 @@ async def _serve(config: Config) -> int:
     def announce(running: Running) -> None:
         for url in running.urls:
             print(f"feedbridge serves {url}", file=sys.stderr, flush=True)
+        for why in plain_upstream(config):
+            log.warning("asking_without_tls", why=why)
 
     return await run_until_signal([lambda task_status: run_bridge(config, task_status=task_status)], announce, reload)
 

@@ -54,7 +54,10 @@ def parse_config(text: str, path: Path, environ: Mapping[str, str] = os.environ)
     """
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # a number of thousands of digits, brackets a thousand deep: by mistake, or not
         raise ConfigError(f"{path}: not TOML: {error}") from error
     converter = Converter(path.parent, environ)
     instruments_table = table.pop("instruments", {})

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from bridge.config.client_tokens import ALGORITHMS, account_rules, client_token_rules
 from bridge.config.numbers import wrong_numbers
+from bridge.config.revocation import revocation_rules
 from bridge.config.structs import BrokerSettings, Config
 from bridge.dialects.contract import Manner, SymbolTable
 from bridge.dialects.loader import dialect_names, load_dialect
@@ -116,6 +117,8 @@ def _url_rules(feed: FeedSettings, where: str) -> list[str]:
         allowed = ("ws", "wss") if key == "websocket_url" else ("http",) if key == "proxy" else ("http", "https")
         if value is not None and not _is_url(value, allowed):
             problems.append(f"{where}.{key}: expected {' or '.join(f'{scheme}://host' for scheme in allowed)}")
+        elif value is not None and key != "proxy" and "@" in urlsplit(value).netloc:
+            problems.append(f"{where}.{key}: a URL is no place for a secret; see token and api_key")
     return problems
 
 
@@ -175,11 +178,13 @@ def _auth_rules(config: Config) -> list[str]:
         )
     if auth.secret is not None and len(auth.secret.encode()) < MIN_SECRET_BYTES:
         problems.append(f"auth.secret: at least {MIN_SECRET_BYTES} bytes; make one with: openssl rand -hex 32")
-    return [*problems, *_provider_rules(auth), *_api_key_rules(auth)]
+    return [*problems, *_provider_rules(auth), *_api_key_rules(auth), *revocation_rules(auth)]
 
 
 def _provider_rules(auth: AuthSettings) -> list[str]:
     problems = []
+    if auth.jwks_url is not None and not _is_url(auth.jwks_url, ("http", "https")):
+        problems.append("auth.jwks_url: expected http://host or https://host")
     if auth.jwks_url is not None and not (auth.issuer and auth.audience):
         problems.append("auth.jwks_url: needs auth.issuer and auth.audience, or any token of that provider would do")
     unknown = [name for name in auth.algorithms if name not in ALGORITHMS]

@@ -11,7 +11,7 @@ from bridge.config.structs import Config, Listed
 MASK = "********"
 
 SECRETS = frozenset({"secret", "api_key", "key", "value", "tenant_token", "token_body"})
-"""Keys whose value is never printed. A proxy's password is masked within its URL."""
+"""Keys whose value is never printed. A proxy's password is masked within its URL, any other URL's query as a whole."""
 
 
 def effective(config: Config) -> str:
@@ -47,6 +47,8 @@ def _masked(key: str, value: object) -> object:
         return MASK
     if key == "proxy" and isinstance(value, str) and urlsplit(value).password:
         return value.replace(f":{urlsplit(value).password}@", f":{MASK}@")
+    if key.endswith("url") and isinstance(value, str) and "?" in value:
+        return f"{value.partition('?')[0]}?{MASK}"
     return value
 
 

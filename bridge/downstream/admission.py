@@ -15,6 +15,7 @@ from bridge.downstream.grounds import standing
 from bridge.downstream.identity import shown_token, without_token
 from bridge.downstream.jwks import JwksCache
 from bridge.downstream.limits import LIMIT_OF, Seats, SeatStatistics, effective_limits
+from bridge.downstream.revocation import Revocations
 from bridge.downstream.settings import AuthSettings, LimitSettings
 from bridge.downstream.tokens import Foreign, read_token
 from bridge.downstream.vouching import Vouchers
@@ -39,6 +40,7 @@ class Gate:
         self._keys = keys or (JwksCache(auth.jwks_url) if auth.jwks_url else None)
         self._vouchers = vouchers
         self._standing = standing(auth)
+        self._revocations = Revocations(auth.revoked)
         self._seats = Seats()
 
     def __repr__(self) -> str:
@@ -61,14 +63,14 @@ class Gate:
             visitor = None if self._vouchers is None else await self._vouchers.identify(token)
             if visitor is None:
                 raise
-            return visitor
+            identity = visitor
         if not self.stands(identity):
             raise Refusal(Code.UNAUTHORIZED, "what this token rests on was withdrawn; get a new one")
         return identity
 
     def stands(self, identity: Identity) -> bool:
         """Whether all that an identity rests on is still in force; see `contract.Admission`."""
-        return self._standing.issuperset(identity.grounds)
+        return self._standing.issuperset(identity.grounds) and not self._revocations.strike(identity)
 
     def adopt(self, auth: AuthSettings) -> None:
         """Go by other rules from now on; what open streams rest on is asked for at their next look."""
@@ -76,6 +78,7 @@ class Gate:
             self._keys = JwksCache(auth.jwks_url) if auth.jwks_url else None
         self._auth = auth
         self._standing = standing(auth)
+        self._revocations = Revocations(auth.revoked)
 
     def limits(self, identity: Identity, served: ServedDialect) -> LimitSettings:
         """Return what holds for this user on this dialect's endpoints."""

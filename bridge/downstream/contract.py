@@ -174,6 +174,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
         expires: when the token ends; None without a token.
         anonymous: whether no token was needed or shown.
         grounds: what it rests on (`grounds`); it stands as long as all of them are in force.
+        token_id: the token's `jti`, likewise `issued` its `iat`; None = it has none.
         visit: what `Show` returned; None for who brought no vendor's token.
     """
 
@@ -185,6 +186,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     expires: UnixNanos | None = None
     anonymous: bool = False
     grounds: tuple[str, ...] = ()
+    token_id: str | None = None
+    issued: UnixNanos | None = None
     visit: object = None
 
 
@@ -225,7 +228,7 @@ class Admission(Protocol):
         ...
 
     def stands(self, identity: Identity) -> bool:
-        """Whether all that an identity rests on is still in force: secret, key, provider. Its token's end is not looked at."""
+        """Whether all that an identity rests on is in force, and its token not revoked. The token's end is not looked at."""
         ...
 
     def adopt(self, auth: AuthSettings) -> None:
@@ -251,12 +254,6 @@ class Admission(Protocol):
             Refusal: `forbidden`, or what `resolve` says.
         """
         ...
-
-
-def _nobody(feeds: Iterable[FeedName]) -> tuple[str, ...]:
-    """Come by way of no bridge."""
-    del feeds
-    return ()
 
 
 @dataclass(kw_only=True, eq=False)
@@ -290,7 +287,7 @@ class House:
     admission: Admission
     instruments: Mapping[str, Sequence[FeedName]] = field(default_factory=dict)
     certificates: Contexts | None = None
-    via: Callable[[Iterable[FeedName]], tuple[str, ...]] = _nobody
+    via: Callable[[Iterable[FeedName]], tuple[str, ...]] = lambda _: ()
     closing: trio.Event = field(default_factory=trio.Event)
     leaving: bool = False
     codecs: Codecs = field(default_factory=Codecs)

@@ -12,7 +12,7 @@ import msgspec
 
 from bridge.dialects.contract import Endpoint, EndpointKind, Request
 from bridge.downstream.contract import Peer
-from bridge.downstream.origin import Network, Way, believed, plain_address
+from bridge.downstream.origin import UNKNOWN, Network, Way, believed, is_authority, plain_address
 from bridge.downstream.routes import Match
 
 Scope = Mapping[str, Any]
@@ -65,15 +65,17 @@ def arrival(scope: Scope, trusted: Sequence[Network]) -> Arrival:
     """Read a scope of type `http` or `websocket`.
 
     Raises:
-        ValueError: the query has too many fields.
+        ValueError: the query has too many fields, or the `Host` is none; the sentence is fit for the client.
     """
     lines = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]]
     joined: dict[str, str] = {}
     for name, value in lines:
         joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    if not is_authority(joined.get("host") or "localhost"):
+        raise ValueError("the Host is malformed")
     client = scope.get("client")
     direct = Way(
-        address=plain_address(client[0]) if client else "unknown",
+        address=plain_address(client[0]) if client else UNKNOWN,
         scheme=_SCHEMES[scope["scheme"]],
         authority=joined.get("host") or None,
     )

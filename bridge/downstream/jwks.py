@@ -7,9 +7,11 @@ keys we have stay good. Redirects are not followed and symmetric keys (`oct`) ar
 
 from collections.abc import Callable
 from contextlib import aclosing
+from typing import Any
 
 import httpx2
 import jwt
+import msgspec
 import structlog
 import trio
 
@@ -25,6 +27,13 @@ MAX_BODY_BYTES = 1_048_576
 """A set of a hundred RSA keys has about 50 kB."""
 
 _log = structlog.get_logger("bridge.downstream.jwks")
+
+
+_ASYMMETRIC = frozenset({"RSA", "EC", "OKP"})
+
+
+class _KeySet(msgspec.Struct):
+    keys: list[dict[str, Any]]
 
 
 class JwksCache:
@@ -95,17 +104,38 @@ class JwksCache:
                     body += chunk
                     if len(body) > MAX_BODY_BYTES:
                         raise ValueError("the key set is too big")
-        return _usable(body)
+        return usable(body)
 
 
-def _usable(body: bytes) -> dict[str, jwt.PyJWK]:
-    """Return the keys that may check signatures, by id."""
-    found = jwt.PyJWKSet.from_json(body.decode())
-    return {
-        key.key_id: key
-        for key in found.keys
-        if key.key_id and key.key_type != "oct" and key.public_key_use in (None, "sig")
-    }
+def usable(body: bytes) -> dict[str, jwt.PyJWK]:
+    """Return the keys that may check signatures, by id; those that are malformed or of no use are left out.
+
+    Raises:
+        ValueError: it is no set of keys, or one without any of use.
+    """
+    try:
+        said = msgspec.json.decode(body, type=_KeySet).keys
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ValueError("no set of keys") from error
+    keys = [key for key in map(_key, said) if key is not None]
+    if not keys:
+        raise ValueError("no key of any use")
+    return {key.key_id: key for key in keys if key.key_id and key.public_key_use in (None, "sig")}
+
+
+def _key(said: dict[str, Any]) -> jwt.PyJWK | None:
+    """Read one key; None when it is symmetric, or none. A provider's other keys are good all the same."""
+    try:
+        wanted = said.get("kty") in _ASYMMETRIC and isinstance(said.get("kid"), str)
+        return jwt.PyJWK(said) if wanted else None
+    except (
+        jwt.PyJWTError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+    ):  # what the library makes of a malformed key
+        return None
 
 
 def _client() -> httpx2.AsyncClient:

@@ -28,7 +28,17 @@ EXPOSED_HEADERS: Final = "Retry-After, ETag"
 PREFLIGHT_SECONDS: Final = 600
 """How long a browser may remember a preflight's answer; short, so that a changed configuration is soon felt."""
 
+_PRINTED: Final = re.compile(r"[!-~]{1,512}")
+"""An origin as browsers write it. What reads URLs leaves out tabs and line breaks, and an answer repeats the origin."""
+
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_NAME_OF_A_PEER: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_AUTHORITY: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]{1,255})(?::[0-9]{0,5})?", re.ASCII)
+"""A `Host`: name or address, and port. RFC 3986 allows more, which no name in use has and every second reader takes otherwise."""
+
+UNKNOWN: Final = "unknown"
+"""The address of a peer of which nobody says it."""
+
 _PAIR: Final = re.compile(r'\s*(for|proto|host)\s*=\s*(?:"([^"]*)"|([^;,\s]*))\s*', re.IGNORECASE)
 
 
@@ -59,10 +69,15 @@ def host_of(authority: str) -> str:
     return name.partition(":")[0].rstrip(".")
 
 
+def is_authority(text: str) -> bool:
+    """Whether a text can be a `Host`."""
+    return _AUTHORITY.fullmatch(text) is not None and (text[0] != "[" or _is_literal(host_of(text)))
+
+
 def plain_address(text: str) -> str:
     """Return an IP address in its shortest spelling: without port, zone or brackets, an IPv4 in IPv6 as IPv4.
 
-    What is no address (`unknown`, `_hidden`) comes back as it is.
+    A name that a proxy gives instead (`unknown`, `_hidden`; RFC 7239, section 6) comes back as it is, anything else as `unknown`.
     """
     bare = text.strip().strip('"')
     if bare.startswith("["):
@@ -72,7 +87,7 @@ def plain_address(text: str) -> str:
     try:
         address = ipaddress.ip_address(bare.partition("%")[0])
     except ValueError:
-        return bare
+        return bare if _NAME_OF_A_PEER.fullmatch(bare) else UNKNOWN
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return str(mapped or address)
 
@@ -120,7 +135,7 @@ def believed(direct: Way, headers: Mapping[str, str], trusted: Sequence[Network]
     return Way(
         address=client.get("for") or direct.address,
         scheme=scheme if scheme in _DEFAULT_PORTS else direct.scheme,
-        authority=client.get("host") or direct.authority,
+        authority=host if (host := client.get("host", "")) and is_authority(host) else direct.authority,
     )
 
 
@@ -187,7 +202,7 @@ def origin_allowed(origin: str | None, way: Way, listen: ListenSettings) -> bool
     own = [f"{way.scheme}://{way.authority}"] if way.authority else []
     if listen.public_url is not None:
         own.append(listen.public_url)
-    asked = _normal_origin(origin)
+    asked = _normal_origin(origin) if _PRINTED.fullmatch(origin) else None
     return asked is not None and asked in {_normal_origin(each) for each in (*own, *listen.allowed_origins)}
 
 

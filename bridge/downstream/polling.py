@@ -102,7 +102,7 @@ async def poll(house: House, exchange: Exchange) -> HttpAnswer:
     with house.admission.seat(identity, Transport.POLLING, served), trio.move_on_after(_seconds_left(house, identity)):
         lease(house, served, standing)
         page = await _page(house, wants, question)
-    if page is None:
+    if page is None or not house.admission.stands(identity):
         raise Refusal(Code.TOKEN_EXPIRED, "the token ended while the poll waited; the cursor is good with another one")
     via = house.via(want.feed for want in wants)
     return _answer(house, exchange, page, refusals, via)

@@ -62,7 +62,10 @@ def raw_path(target: bytes) -> str:
     """Return a request target's path, still percent-encoded; of an absolute URL (as proxies are sent it) its path."""
     text = target.decode("latin-1")
     if not text.startswith("/") and "://" in text:
-        return urlsplit(text).path or "/"
+        try:
+            return urlsplit(text).path or "/"
+        except ValueError:  # its brackets hold no address; nothing of ours stands there
+            return text
     return text
 
 

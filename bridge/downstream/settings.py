@@ -61,6 +61,22 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     __str__ = __repr__
 
 
+class Revoked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A token, or all of a user's, that counts no more. Either `jti` or `sub`.
+
+    Attributes:
+        jti: the token's own id.
+        sub: whose tokens.
+        iss: of `sub`: only those that this issuer made; None = whoever made them.
+        issued_before: of `sub`: only those issued (`iat`) before this moment, or that do not say when; RFC 3339. None = all.
+    """
+
+    jti: str | None = None
+    sub: str | None = None
+    iss: str | None = None
+    issued_before: str | None = None
+
+
 class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who gets in.
 
@@ -72,6 +88,7 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         max_ttl_seconds: how far away `exp` may be at most.
         default_topics: globs granted to a token whose claim names no topics.
         anonymous_topics: globs granted to a peer without a token in mode `jwt`.
+        revoked: tokens that count no more although they have not ended.
     """
 
     mode: str = "jwt"
@@ -84,6 +101,7 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     default_topics: tuple[str, ...] = ()
     anonymous_topics: tuple[str, ...] = ()
     api_keys: tuple[ApiKey, ...] = ()
+    revoked: tuple[Revoked, ...] = ()
 
     def __repr__(self) -> str:
         return f"<AuthSettings {self.mode}>"

@@ -6,7 +6,8 @@ a test's virtual time counts. A token is never logged and stands in no error.
 """
 
 import math
-from collections.abc import Awaitable, Callable
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import jwt
@@ -28,6 +29,9 @@ CLOCK_SKEW_SECONDS = 5
 
 MAX_TOKEN_CHARS = 16_384
 """A longer token is refused unread; header limits are of the same size."""
+
+ID_BYTES = 8
+"""Of the id of a token that we mint, by which it can be revoked: two are never the same in practice."""
 
 LIMIT_NAMES = frozenset(
     {
@@ -94,10 +98,10 @@ def mint_token(auth: AuthSettings, grant: TokenGrant, now: UnixNanos) -> tuple[s
     """
     if not auth.secret:
         raise Refusal(Code.UNSUPPORTED_TOPIC, "this bridge mints no tokens: auth.secret is not set")
-    issued = now // SECONDS
-    expires = issued + max(1, math.floor(min(grant.ttl_seconds, auth.max_ttl_seconds)))
+    begins = now // SECONDS
+    expires = begins + max(1, math.floor(min(grant.ttl_seconds, auth.max_ttl_seconds)))
     entitlement = _entitlement(grant)
-    claims: dict[str, Any] = {"sub": grant.sub, "iat": issued, "exp": expires}
+    claims: dict[str, Any] = {"sub": grant.sub, "iat": begins, "exp": expires, "jti": secrets.token_hex(ID_BYTES)}
     if auth.issuer is not None:
         claims["iss"] = auth.issuer
     if auth.audience is not None:
@@ -143,7 +147,7 @@ async def read_token(auth: AuthSettings, token: str, key_of: KeyOf | None, now: 
     expires = _expiry(claims, auth, now)
     try:
         entitlement = msgspec.convert(claims.get(CLAIM, {}), Entitlement)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeError, RecursionError) as error:
         raise Refusal(Code.UNAUTHORIZED, f"the token's {CLAIM} claim is malformed") from error
     limits = {name: value for name, value in entitlement.limits.items() if name in LIMIT_NAMES}
     if any(not (math.isfinite(value) and value >= 0) for value in limits.values()):
@@ -156,7 +160,23 @@ async def read_token(auth: AuthSettings, token: str, key_of: KeyOf | None, now: 
         scopes=frozenset(entitlement.scopes),
         expires=expires,
         grounds=(ground,) if entitlement.key is None else (ground, entitlement.key),
+        token_id=token_id(claims),
+        issued=issued(claims),
     )
+
+
+def token_id(claims: Mapping[str, Any]) -> str | None:
+    """Return a token's own id, if it has one."""
+    said = claims.get("jti")
+    return said if isinstance(said, str) else None
+
+
+def issued(claims: Mapping[str, Any]) -> UnixNanos | None:
+    """Return when a token says that it was made; None = it does not, or not so that it can be read."""
+    try:
+        return moment(claims["iat"]) if "iat" in claims else None
+    except Refusal:
+        return None
 
 
 async def verified(auth: AuthSettings, token: str, key_of: KeyOf | None) -> dict[str, Any]:
@@ -187,9 +207,14 @@ async def verified(auth: AuthSettings, token: str, key_of: KeyOf | None) -> dict
         raise Foreign from error
     except jwt.PyJWTError as error:
         raise Refusal(Code.UNAUTHORIZED, NOT_VALID) from error
-    if not claims["sub"] or not isinstance(claims.get("iss", ""), str):
+    if not claims["sub"] or not _is_text(claims["sub"]) or not _is_text(claims.get("iss", "")):
         raise Refusal(Code.UNAUTHORIZED, NOT_VALID)
     return claims
+
+
+def _is_text(claim: object) -> bool:
+    """Whether a claim can be told to logs and pages: JSON may spell half a character, which no encoding has."""
+    return isinstance(claim, str) and not any("\ud800" <= letter <= "\udfff" for letter in claim)
 
 
 async def _key(auth: AuthSettings, token: str, key_of: KeyOf | None) -> tuple[str | jwt.PyJWK, list[str]]:
@@ -245,6 +270,7 @@ def moment(value: object) -> UnixNanos:
     Raises:
         Refusal: `unauthorized`: it is none.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    finite = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    if isinstance(value, bool) or not isinstance(value, int | float) or not finite:
         raise Refusal(Code.UNAUTHORIZED, "the token's times are malformed")
     return UnixNanos(round(min(max(value, 0), 1 << 40) * SECONDS))

@@ -12,7 +12,17 @@ from typing import Any
 from bridge.clock import Clock
 from bridge.dialects.contract import Refusal
 from bridge.downstream.contract import Identity, User, Voucher
-from bridge.downstream.tokens import CLOCK_SKEW_SECONDS, MAX_TOKEN_CHARS, NO_JWT, Foreign, moment, unverified, verified
+from bridge.downstream.tokens import (
+    CLOCK_SKEW_SECONDS,
+    MAX_TOKEN_CHARS,
+    NO_JWT,
+    Foreign,
+    issued,
+    moment,
+    token_id,
+    unverified,
+    verified,
+)
 from bridge.model import SECONDS, Code, UnixNanos
 from bridge.model.account import private_account
 
@@ -77,6 +87,8 @@ class Vouchers:
             topics=voucher.topics,
             accounts=(account,),
             expires=expires,
+            token_id=token_id(said),
+            issued=issued(said),
             visit=voucher.show(account, token, expires),
         )
 

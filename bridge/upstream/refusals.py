@@ -60,10 +60,10 @@ def retry_after(headers: Mapping[str, str], now: UnixNanos) -> float | None:
     if value.isascii() and value.isdigit():
         return min(float(value), MAX_RETRY_AFTER_SECONDS)
     try:
-        moment = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+        moment = email.utils.parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError):  # the second for a zone or a year that no clock has
         return None
-    return min(max(moment.timestamp() - now / SECONDS, 0.0), MAX_RETRY_AFTER_SECONDS)
+    return min(max(moment - now / SECONDS, 0.0), MAX_RETRY_AFTER_SECONDS)
 
 
 def refusal(request: HttpRequest, head: Head, body: bytes, now: UnixNanos) -> VendorRefused:

@@ -99,6 +99,7 @@ def _tls(ca_file: str | None, client_certificate: str | None) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"ca_file: {ca_file} cannot be read as certificates in PEM: {_why(error)}") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # whatever the system's policy says
     context.set_alpn_protocols(["http/1.1"])  # a WebSocket or an event stream of ours never speaks HTTP/2
     if client_certificate is not None:
         try:

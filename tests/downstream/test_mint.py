@@ -130,3 +130,19 @@ def told_url(bench: Bench, kind, public_url, prefixes, *, hosts=(), before=None,
     listen = ListenSettings(public_url=public_url, default_websocket_dialect=default)
     house = replace(bench.house, listen=listen, served=(served,) if before is None else (before, served))
     return stream_url(house, exchange, EndpointKind(kind))
+
+
+@pytest.mark.parametrize("shown", ["first-key", "second-key", "neither"])
+def test_every_key_is_compared_in_constant_time_whichever_was_shown(monkeypatch, shown):
+    compared = []
+
+    def compare(known, digest):
+        compared.append((known, digest))
+        return known == digest
+
+    monkeypatch.setattr("bridge.downstream.mint.hmac.compare_digest", compare)
+    auth = AuthSettings(secret="s" * 32, api_keys=(ApiKey(sub="a", key="first-key"), ApiKey(sub="b", key="second-key")))
+    found = find_key(auth, shown)
+    assert (found.sub if found else None) == {"first-key": "a", "second-key": "b"}.get(shown)
+    assert len(compared) == 2
+    assert all(len(known) == len(digest) == 64 for known, digest in compared)

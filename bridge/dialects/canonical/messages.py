@@ -23,6 +23,7 @@ from bridge.dialects.contract.published import (
     TopicText,
     one_of,
 )
+from bridge.dialects.extras import bounded, verbatim
 from bridge.model import FeedName, InstrumentId, Levels, Side, UnixNanos, exact, unix_nanos
 
 
@@ -74,13 +75,17 @@ class QuoteMessage(Fact, frozen=True, kw_only=True, tag="quote"):
     conflated: bool = False
 
     def event(self, common: Common) -> model.QuotePatch:
-        """Return a patch that replaces the whole quote."""
-        fields: dict[str, Any] = {}
-        for name in model.QUOTE_FIELDS:
-            value = getattr(self, name)
-            if value is not None:
-                fields[name] = _QUOTE_READERS.get(name, exact)(value)
-        return model.QuotePatch(**common, full=True, extra=self.extra or {}, derived=self.derived, **fields)
+        """Return a patch that replaces the whole quote.
+
+        Raises:
+            ValueError, msgspec.MsgspecError, RecursionError: a figure that is none, or text that is no Unicode.
+        """
+        said = ((name, getattr(self, name)) for name in model.QUOTE_FIELDS)
+        fields: dict[str, Any] = {
+            name: _QUOTE_READERS.get(name, exact)(value) for name, value in said if value is not None
+        }
+        extra = bounded({name: verbatim(raw) for name, raw in (self.extra or {}).items()})
+        return model.QuotePatch(**common, full=True, extra=extra, derived=self.derived, **fields)
 
 
 _QUOTE_READERS: Mapping[str, Callable[[Any], object]] = {"last_time": unix_nanos, "session": str, "delay_seconds": int}
@@ -279,12 +284,9 @@ class OkMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag
 
 
 _Control = StreamMessage | GapMessage | ProblemMessage | ExpiringMessage | GoawayMessage | FeedStatusMessage
-
 AboutStream = _Control | OkMessage
-
 EventMessage = MarketMessage | OrderMessage | _Control
 """All that a bridge says on an event stream; on a WebSocket also `ok`."""
-
 ServerMessage = EventMessage | OkMessage
 
 

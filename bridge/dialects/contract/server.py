@@ -73,12 +73,16 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     __str__ = __repr__
 
 
+MESSAGE_CHARS = 500
+"""How much a refusal says: what it repeats of a client's words may be of any length."""
+
+
 class Refusal(Exception):
     """No, with a row of the goodbye table. Raised by a conversation for a client's mistake, and by admission.
 
     Args:
         code: the row.
-        message: one sentence with the way out, for the client; never a secret.
+        message: one sentence with the way out, for the client; never a secret; cut to `MESSAGE_CHARS`.
         topic: which topic it is about, or None.
         ref: the client's reference, or None.
         retry_after_seconds: when to come back, or None.
@@ -94,7 +98,7 @@ class Refusal(Exception):
         retry_after_seconds: float | None = None,
     ) -> None:
         self.code = code
-        self.message = message
+        self.message = message = message[:MESSAGE_CHARS]
         self.topic = topic
         self.ref = ref
         self.retry_after_seconds = retry_after_seconds

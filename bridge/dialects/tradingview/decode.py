@@ -26,6 +26,7 @@ from bridge.dialects.contract import (
     VendorError,
     read_comment,
 )
+from bridge.dialects.extras import bounded
 from bridge.dialects.scalars import MALFORMED, malformed
 from bridge.dialects.tradingview import messages as m
 from bridge.dialects.tradingview.symbols import INTERVALS, read_bar_id
@@ -234,8 +235,7 @@ def _words(body: m.ErrorBody) -> tuple[str, str]:
 def _patch(fact: _Fact, data: bytes, *, full: bool) -> tuple[QuotePatch, Sequence[Signal]]:
     """Read a quote's `data`; the signals tell that there were more fields than are kept."""
     known, extra = m.read_quote(data, full=full)
-    kept = m.bounded(extra)
-    patch = QuotePatch(**fact._asdict(), full=full, extra=kept, **known)
+    patch = QuotePatch(**fact._asdict(), full=full, extra=(kept := bounded(extra)), **known)
     return patch, [] if len(kept) == len(extra) else [Unknown("quote fields beyond the bound")]
 
 

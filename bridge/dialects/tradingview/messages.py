@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from bridge.dialects.extras import verbatim
 from bridge.dialects.scalars import Number, reader, seconds_or_millis
 from bridge.model import SECONDS, UnixNanos
 
@@ -150,10 +151,6 @@ FIGURES: Mapping[str, str] = {
 _HAVE_WORDS = frozenset({*FIGURES, "lp_time", "current_session", "update_mode"})
 _DELAYED = re.compile(r"delayed_streaming_(\d{1,6})", re.ASCII)
 
-MAX_EXTRA_FIELDS = 300
-MAX_EXTRA_BYTES = 16_384
-"""What is kept of one message's other quote fields: the vendor has somewhat over 100; a runaway must not fill the hub."""
-
 read_server = reader(ServerMessage)
 read_quote_state = reader(QuoteState)
 read_bars_state = reader(BarsState)
@@ -188,31 +185,6 @@ def _delay_seconds(mode: str | None) -> int | None:
     """How late a vendor delivers by its own word; None when the word is another."""
     delayed = _DELAYED.fullmatch(mode or "")
     return 0 if mode == "streaming" else int(delayed[1]) if delayed else None
-
-
-def verbatim(raw: Raw) -> Raw | None:
-    """Copy a field's bytes, on one line; null is None.
-
-    Raises:
-        msgspec.DecodeError, ValueError: text that is no Unicode, which the JSON reader does not look into when it skips.
-    """
-    text = bytes(raw)
-    if not text.isascii() or b"\\u" in text:
-        msgspec.json.decode(text)
-    # A line break in JSON can only be white space between tokens; in an event stream it would end the line.
-    return None if text == b"null" else Raw(text.replace(b"\n", b" ").replace(b"\r", b" "))
-
-
-def bounded(extra: Mapping[str, Raw | None]) -> dict[str, Raw | None]:
-    """Return the first fields that are within both bounds."""
-    kept: dict[str, Raw | None] = {}
-    room = MAX_EXTRA_BYTES
-    for name, raw in extra.items():
-        room -= len(name) + (0 if raw is None else len(bytes(raw)))
-        if room < 0 or len(kept) == MAX_EXTRA_FIELDS:
-            break
-        kept[name] = raw
-    return kept
 
 
 def moment(value: Decimal) -> UnixNanos:

@@ -30,6 +30,9 @@ from bridge.dialects.tradingview.symbols import TIMEFRAMES, bar_id, read_timefra
 from bridge.model import Code, Interval, Topic, TopicKind
 
 STREAM_HOST = "https://ws.tradingviewapi.com"
+DOMAIN = ".tradingviewapi.com"  # of all the vendor's own hosts (VENDORS §1.2)
+MAX_ID = 200  # characters of a client's id, which every answer repeats
+
 API_HOST = "https://api.tradingviewapi.com"
 TOKEN_URL = f"{API_HOST}/api/token/generate"
 """[doc], like the two hosts."""
@@ -230,26 +233,32 @@ def _with_token(url: str, credential: Credential | None) -> str:
 def _followed(told: str | None, site: Site) -> str | None:
     """Return the URL that a minting answer told, if it may be followed from this site; else None.
 
-    The published examples tell `ws://localhost:8080`, so a private host counts only when the site itself is private (a simulator
-    on this machine). From a site with TLS only TLS is followed: the token must not travel in plain text.
+    Our token goes there. So it must be a host that the operator named, or one of the vendor's own domain when the site is there
+    too (its streams and REST live on two hosts, VENDORS §1.2); and from a site with TLS only TLS is followed. The published
+    examples tell `ws://localhost:8080`, which counts only for a simulator on this machine.
     """
-    if not told:
-        return None
     try:
-        there, here = urlsplit(told), urlsplit(site.url)
-        private = not _public(there.hostname or "") and _public(here.hostname or "")
+        there, here = urlsplit(told or ""), urlsplit(site.url)
+        known = bool(there.hostname) and _is_the_vendors(there.hostname or "", here.hostname or "", site)
     except ValueError:
         return None
-    if private or (here.scheme == "https" and there.scheme not in ("https", "wss")):
+    if not known or (here.scheme == "https" and there.scheme not in ("https", "wss")):
         return None
-    return told if there.scheme in ("http", "https", "ws", "wss") and there.hostname else None
+    return told if there.scheme in ("http", "https", "ws", "wss") and "@" not in there.netloc else None
 
 
-def _public(host: str) -> bool:
+def _is_the_vendors(there: str, here: str, site: Site) -> bool:
+    named = (urlsplit(url or "").hostname for url in (site.url, site.websocket_url, site.rest_url, site.token_url))
+    if there in named or (_is_loopback(there) and _is_loopback(here)):
+        return True
+    return all(f".{host}".endswith(DOMAIN) for host in (there, here))
+
+
+def _is_loopback(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_global
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return "." in host and not host.endswith((".localhost", ".local", ".internal"))
+        return host == "localhost"
 
 
 # ── we are its server ──
@@ -262,9 +271,12 @@ def read_client(text: str | bytes) -> ClientMessage:
         Refusal: `bad_request`: not a JSON object with an `action`, or a field of the wrong kind.
     """
     try:
-        return msgspec.json.decode(text, type=ClientMessage)
+        message = msgspec.json.decode(text, type=ClientMessage)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Refusal(Code.BAD_REQUEST, f"not a message of this protocol: {error}") from error
+    if len(message.id or "") > MAX_ID:
+        raise Refusal(Code.BAD_REQUEST, f"an id has at most {MAX_ID} characters")
+    return message
 
 
 def read_stream_query(query: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], Interval | None]:

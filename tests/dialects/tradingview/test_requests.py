@@ -247,3 +247,21 @@ def test_a_stream_carries_ten_symbols_of_quotes_or_of_candles():
         == DIALECT.subscriptions(bars(10), Transport.SSE)
         == 10
     )
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "wss://evil.example/ws",
+        "wss://tradingviewapi.com.evil.example/ws",
+        "wss://eviltradingviewapi.com/ws",
+        "wss://ws.tradingviewapi.com@evil.example/ws",
+        "wss://user:p@eu.tradingviewapi.com/ws",
+    ],
+)
+def test_a_told_address_of_another_house_is_not_followed(told):
+    assert websocket_url(VENDOR, told) == "wss://ws.tradingviewapi.com/ws?token=t%2Fk"
+    own = Site(url="https://stream.example", token_url="https://mint.example/token")
+    assert websocket_url(own, told) == "wss://stream.example/ws?token=t%2Fk"
+    assert websocket_url(own, "wss://eu.tradingviewapi.com/ws") == "wss://stream.example/ws?token=t%2Fk"
+    assert websocket_url(own, "wss://mint.example/ws") == "wss://mint.example/ws?token=t%2Fk"
