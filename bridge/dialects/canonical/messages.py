@@ -81,9 +81,7 @@ class QuoteMessage(Fact, frozen=True, kw_only=True, tag="quote"):
             ValueError, msgspec.MsgspecError, RecursionError: a figure that is none, or text that is no Unicode.
         """
         said = ((name, getattr(self, name)) for name in model.QUOTE_FIELDS)
-        fields: dict[str, Any] = {
-            name: _QUOTE_READERS.get(name, exact)(value) for name, value in said if value is not None
-        }
+        fields: Any = {name: _QUOTE_READERS.get(name, exact)(value) for name, value in said if value is not None}
         extra = bounded({name: verbatim(raw) for name, raw in (self.extra or {}).items()})
         return model.QuotePatch(**common, full=True, extra=extra, derived=self.derived, **fields)
 
