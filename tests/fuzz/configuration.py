@@ -1,5 +1,6 @@
 """The configuration: any text is a configuration that can be shown again, or an error that names its keys."""
 
+import re
 from pathlib import Path
 from random import Random
 
@@ -54,6 +55,10 @@ feeds = ["liquidity", "tv"]
 """
 
 
+PAIR = re.compile(r'([\w.-]+) = "([^"]*)"')
+KEEPS_A_SECRET = re.compile(r"(^|\.)(secret|key|api_key|tenant_token|proxy|token|token\.value)$")
+
+
 def _configuration(_: Random) -> Judge:
     def judge(data: bytes) -> str:
         try:
@@ -62,8 +67,9 @@ def _configuration(_: Random) -> Judge:
             for problem in error.problems:
                 told(ConfigError(problem), *ENVIRONMENT.values())
             return "named mistakes" if error.problems else "mistakes without a name"
-        shown = effective(config)
-        assert not any(value in shown for value in ENVIRONMENT.values())
+        for key, value in PAIR.findall(effective(config)):
+            if KEEPS_A_SECRET.search(key):  # who takes an `account` from the environment wants to see what is in force
+                assert value not in ENVIRONMENT.values(), key
         return "configuration"
 
     return judge
