@@ -31,7 +31,7 @@ class Echoes:
 
     def hears(self, trade: Trade) -> bool:
         """Whether this was said before; remember it otherwise."""
-        if trade.trade_id is None:
+        if not trade.trade_id:
             return False
         heard = self._heard.setdefault((trade.feed, trade.instrument), OrderedDict())
         before = heard.get(trade.trade_id)

@@ -1,5 +1,6 @@
 """Each way out over real sockets, read by parsers that we did not write, beside the reference: the same over plain ASGI."""
 
+import itertools
 import shutil
 import subprocess
 import tempfile
@@ -82,11 +83,12 @@ MOVES = st.lists(
 
 
 async def play(bench: Bench, moves: list[tuple[str, int]]) -> None:
+    numbers = itertools.count()
     for kind, number in moves:
         match kind:
             case "trades":
                 for price in range(number):
-                    bench.trade(f"{price}.5", "A", trade_id="x" * (price % 200))
+                    bench.trade(f"{price}.5", "A", trade_id=f"{next(numbers)}{'x' * (price % 200)}")
             case "quote":
                 bench.quote(str(number), "A")
             case "refuse":

@@ -41,7 +41,8 @@ def test_what_differs_in_a_word_is_none(other):
 
 def test_equal_trades_without_ids_are_trades():
     echoes = Echoes()
-    assert [echoes.hears(trade(None)) for _ in range(3)] == [False] * 3
+    for none in (None, ""):
+        assert [echoes.hears(trade(none)) for _ in range(3)] == [False] * 3
 
 
 def test_only_so_many_are_remembered_and_none_of_what_nobody_wants():
