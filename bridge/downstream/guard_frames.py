@@ -39,6 +39,9 @@ CLOSED_STREAMS: Final = 1_024
 
 _KNOWN_SETTINGS: Final = frozenset(map(int, h2.settings.SettingCodes))
 
+FRAME_HEADER_BYTES = 9
+"""RFC 9113 §4.1."""
+
 
 class FrameBudget:
     """How many frames one client may still send.
@@ -100,6 +103,11 @@ class CalmConnection(h2.connection.H2Connection):
             ProtocolError: it broke the rules; likewise.
         """
         events = super().receive_data(data)
+        came = self.incoming_buffer._data  # noqa: SLF001 - see guard
+        if len(came) >= FRAME_HEADER_BYTES and int.from_bytes(came[:3]) > self.max_inbound_frame_size:
+            too_large = h2.exceptions.FrameTooLargeError("a frame is announced that is larger than we allow")
+            self._terminate_connection(too_large.error_code)  # h2 would keep all of it first, up to 16 MiB
+            raise too_large
         waiting = sum(len(frame.data) for frame in self.incoming_buffer._headers_buffer)  # noqa: SLF001 - see guard
         if waiting > self.decoder.max_header_list_size:
             error = h2.exceptions.DenialOfServiceError("a header block grows without end")

@@ -145,6 +145,7 @@ CASES = (
     Case("frame within a header block", frame(HEADERS, 0, 1) + frame(PING, 0, 0, bytes(8)), CODES.PROTOCOL_ERROR),
     Case("CONTINUATION of nothing", ask(1, b"/waits") + frame(CONTINUATION, END_HEADERS, 1), CODES.PROTOCOL_ERROR),
     Case("frame too large", post(1) + frame(DATA, 0, 1, bytes(16_385)), CODES.FRAME_SIZE_ERROR),
+    Case("a frame announced too large", post(1) + b"\xff\xff\xff\0\0\0\0\0\1" + b"x", CODES.FRAME_SIZE_ERROR),
     Case("headers too large", frame(HEADERS, END_HEADERS, 1, bytes(16_385)), CODES.FRAME_SIZE_ERROR),
     Case("SETTINGS of 5 bytes", frame(SETTINGS, 0, 0, bytes(5)), CODES.FRAME_SIZE_ERROR),
     Case("PING of 7 bytes", frame(PING, 0, 0, bytes(7)), CODES.FRAME_SIZE_ERROR),
