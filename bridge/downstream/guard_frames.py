@@ -19,7 +19,7 @@ import h2.settings
 from h2.errors import ErrorCodes
 from h2.events import Event
 from hpack.exceptions import HPACKDecodingError
-from hyperframe.frame import Frame, HeadersFrame, SettingsFrame
+from hyperframe.frame import Frame, HeadersFrame, SettingsFrame, WindowUpdateFrame
 
 FRAMES_AHEAD: Final = 500
 """What a client may send at once: far more than a page that opens, or a hundred streams that are closed together."""
@@ -30,6 +30,11 @@ FRAMES_PER_SECOND: Final = 100
 BYTES_PER_FRAME: Final = 32
 """For each so many bytes that we send, one frame more: twice what acknowledging every small event of its own takes, yet more
 than the acknowledgement of a PING, a reset or a DATA frame of one byte (17, 13 and 10 bytes) would earn."""
+
+WINDOWS_AHEAD: Final = 5_000
+WINDOWS_PER_SECOND: Final = 1_000
+"""Window updates have a budget of their own, for they are what slow reading is told by: a client that takes an event a byte at a
+time sends two for each byte, and is to get its event slowly. One costs us some 15 us."""
 
 MAX_TABLE_BYTES: Final = 4_096
 """Of the header table that we keep for our answers: HTTP/2's default. A client may offer gigabytes."""
@@ -48,23 +53,26 @@ class FrameBudget:
 
     Args:
         now: the monotonic time in seconds.
+        ahead: how many at once; `per_second` then.
 
     Attributes:
         sent: bytes that we have sent since it was looked at last.
     """
 
-    __slots__ = ("_at", "_left", "sent")
+    __slots__ = ("_ahead", "_at", "_left", "_per_second", "sent")
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, ahead: int = FRAMES_AHEAD, per_second: int = FRAMES_PER_SECOND) -> None:
         self.sent = 0
         self._at = now
-        self._left = float(FRAMES_AHEAD)
+        self._ahead = ahead
+        self._per_second = per_second
+        self._left = float(ahead)
 
     def spend(self, now: float) -> bool:
         """Take one frame at `now`; False = there was none left."""
-        earned = (now - self._at) * FRAMES_PER_SECOND + self.sent / BYTES_PER_FRAME
+        earned = (now - self._at) * self._per_second + self.sent / BYTES_PER_FRAME
         self._at, self.sent = now, 0
-        self._left = min(FRAMES_AHEAD, self._left + earned) - 1
+        self._left = min(self._ahead, self._left + earned) - 1
         return self._left >= 0
 
 
@@ -94,6 +102,7 @@ class CalmConnection(h2.connection.H2Connection):
         self.decoder.max_header_list_size = settings.max_header_list_size or self.DEFAULT_MAX_HEADER_LIST_SIZE
         self.now = now
         self._budget = FrameBudget(now)
+        self._windows = FrameBudget(now, WINDOWS_AHEAD, WINDOWS_PER_SECOND)
 
     def receive_data(self, data: Any) -> list[Event]:  # noqa: ANN401 - any buffer
         """Take what came; as h2's.
@@ -119,10 +128,12 @@ class CalmConnection(h2.connection.H2Connection):
         """Return what is ready to be sent; as h2's."""
         data: bytes = super().data_to_send(amount)
         self._budget.sent += len(data)
+        self._windows.sent += len(data)
         return data
 
     def _receive_frame(self, frame: Frame) -> list[Event]:
-        if not self._budget.spend(self.now):
+        budget = self._windows if isinstance(frame, WindowUpdateFrame) else self._budget
+        if not budget.spend(self.now):
             raise h2.exceptions.DenialOfServiceError("more frames than a client has use for")
         return super()._receive_frame(frame)
 

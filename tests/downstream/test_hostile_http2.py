@@ -20,6 +20,7 @@ from bridge.downstream.guard_frames import (
     CLOSED_STREAMS,
     FRAMES_AHEAD,
     FRAMES_PER_SECOND,
+    WINDOWS_AHEAD,
     CalmConnection,
     FrameBudget,
 )
@@ -31,6 +32,7 @@ END_STREAM, ACK, END_HEADERS, PADDED, WITH_PRIORITY = 0x1, 0x1, 0x4, 0x8, 0x20
 INITIAL_WINDOW_SIZE, HEADER_TABLE_SIZE = 4, 1
 WIDEST = 2**31 - 1
 FLOOD = FRAMES_AHEAD * 3
+WINDOW_FLOOD = WINDOWS_AHEAD * 3
 LAST = 9_999
 """The stream on which a connection is asked whether it lives on."""
 
@@ -97,7 +99,7 @@ CODES = ErrorCodes
 CASES = (
     # ── too much ──
     Case("rapid reset", on_each(300, ask, lambda n: frame(RST, 0, n, bytes(4))), CODES.ENHANCE_YOUR_CALM),
-    Case("made you reset by a window", on_each(300, ask, lambda n: window(n, WIDEST)), CODES.ENHANCE_YOUR_CALM),
+    Case("made you reset by a window", on_each(600, ask, lambda n: window(n, WIDEST)), CODES.ENHANCE_YOUR_CALM),
     Case("made you reset by a window of 0", on_each(300, post, lambda n: window(n, 0)), CODES.PROTOCOL_ERROR),
     Case(
         "made you reset by data after the end",
@@ -127,10 +129,10 @@ CASES = (
         CODES.ENHANCE_YOUR_CALM,
     ),
     Case("flood of unknown frames", frame(0xEE, 0, 1, b"a") * FLOOD, CODES.ENHANCE_YOUR_CALM),
-    Case("window opened by a byte at a time", window(0, 1) * FLOOD, CODES.ENHANCE_YOUR_CALM),
+    Case("window opened by a byte at a time", window(0, 1) * WINDOW_FLOOD, CODES.ENHANCE_YOUR_CALM),
     Case(
         "stream of 1-byte windows",
-        setting(INITIAL_WINDOW_SIZE, 0) + ask(1, b"/large") + window(1, 1) * FLOOD,
+        setting(INITIAL_WINDOW_SIZE, 0) + ask(1, b"/large") + window(1, 1) * WINDOW_FLOOD,
         CODES.ENHANCE_YOUR_CALM,
     ),
     Case("header bomb", frame(HEADERS, END_HEADERS | END_STREAM, 1, BOMB), CODES.ENHANCE_YOUR_CALM),
