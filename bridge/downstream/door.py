@@ -118,11 +118,13 @@ class Door:
         else:
             await trio.aclose_forcefully(stream)
 
-    def _count(self, address: str, reason: str) -> None:
+    def _count(self, address: str, reason: Code | str) -> None:
         """Only the first is logged: the rest are counted."""
         self.refused += 1
         if self.refused == 1:
-            log.warning("connection_refused", address=address, reason=reason)
+            few_files = reason is Code.OVERLOADED and self._most < (self._limits.connections or sys.maxsize)
+            hint = {"hint": "the process may open no more files; see ulimit -n"} if few_files else {}
+            log.warning("connection_refused", address=address, reason=reason, connections=len(self._guard.live), **hint)
 
     async def shut(self) -> None:
         """Hang up on those who are being refused."""
@@ -150,14 +152,7 @@ def most_connections(limit: int) -> int:
     """Return how many connections may be open: the limit (0 = unlimited), as far as the system lets us have files."""
     files = os.sysconf("SC_OPEN_MAX") if hasattr(os, "sysconf") else -1
     wanted = limit or sys.maxsize
-    if files < 0:  # the system knows no bound
-        return wanted
-    most = max(1, files - OWN_FILES)
-    if limit > most:
-        log.warning(
-            "connections_limited", limit=limit, most=most, hint=f"the process may open {files} files; see ulimit -n"
-        )
-    return min(wanted, most)
+    return wanted if files < 0 else min(wanted, max(1, files - OWN_FILES))  # below 0: the system knows no bound
 
 
 def _watch_the_line(transport: trio.SocketStream) -> None:
