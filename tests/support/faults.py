@@ -63,6 +63,8 @@ class Wire:
                 self._cut(how)
             case HalfClose():
                 self._end_half(way)
+            case _ if fault is not None and isinstance(self.faults[way], Mute):
+                pass  # a line that has swallowed bytes never lets later ones through: TCP does not do that
             case _:
                 self.faults[way] = fault
 
