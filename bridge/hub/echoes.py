@@ -33,7 +33,10 @@ class Echoes:
         """Whether this was said before; remember it otherwise."""
         if not trade.trade_id:
             return False
-        heard = self._heard.setdefault((trade.feed, trade.instrument), OrderedDict())
+        place = trade.feed, trade.instrument
+        heard = self._heard.get(place)
+        if heard is None:
+            heard = self._heard[place] = OrderedDict()
         before = heard.get(trade.trade_id)
         if before is not None and _words(before) == _words(trade):
             self.count += 1
