@@ -188,9 +188,9 @@ UPSTREAM_AWAITS = """
     tokens tunnel visitors vouching watches websocket websocket_connection
 """
 DOWNSTREAM_AWAITS = """
-    admission answers binds connection control dispatcher documents door eager guard guard_buffer guard_connection guard_h11
-    guard_h2 guard_socket guard_tasks guard_websocket jwks mint news outlet outlet_asgi outlet_direct outlet_h2 outlets past
-    patch polling pump seam server sse state tokens vouching websocket
+    admission answers binds connection control dispatcher documents door eager guard guard_buffer guard_connection guard_epoll
+    guard_h11 guard_h2 guard_socket guard_tasks guard_websocket jwks mint news outlet outlet_asgi outlet_direct outlet_h2 outlets
+    past patch polling pump seam server sse state tokens vouching websocket
 """
 
 

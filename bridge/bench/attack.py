@@ -9,6 +9,7 @@ bridge can tell it from its clients. Each connection is held until the bridge cl
 | `report` | `opened`, `failed` to connect, `closed` by the bridge, `open` now, `most` at once |
 """
 
+import os
 import resource
 import select
 import socket
@@ -57,6 +58,7 @@ class Attack:
 
     def run(self) -> None:
         """Attack as told until standard input ends."""
+        os.nice(19)  # it shares a core with the clients, which are to wait for the bridge and not for it
         while True:
             for descriptor, _ in self._poll.poll(TICK_SECONDS if self._open or self._per_second else None):
                 if descriptor == self._orders.descriptor:

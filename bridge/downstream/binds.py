@@ -3,6 +3,7 @@
 import errno
 import ipaddress
 import os
+import ssl
 from collections.abc import Sequence
 from typing import Final
 
@@ -19,8 +20,6 @@ BACKLOG: Final = 1_024
 """Connections the kernel keeps until we accept them: all clients of a restarted bridge come at once."""
 
 _EVERYWHERE: Final = frozenset({"", "*"})
-
-Listener = EagerListener | trio.SSLListener[trio.SocketStream]
 
 
 class Bind(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +86,7 @@ def _bind_problem(key: str, text: str, listen: ListenSettings, auth: AuthSetting
     return []
 
 
-async def open_listeners(listen: ListenSettings, keyring: Keyring | None) -> tuple[list[Listener], list[str]]:
+async def open_listeners(listen: ListenSettings, keyring: Keyring | None) -> tuple[list[EagerListener], list[str]]:
     """Open every place to listen; returns the listeners and the URLs at which they can be reached.
 
     Args:
@@ -97,36 +96,36 @@ async def open_listeners(listen: ListenSettings, keyring: Keyring | None) -> tup
     Raises:
         ConfigError: a port is in use, an address is not ours. Nothing is left open.
     """
-    opened: list[Listener] = []
+    opened: list[EagerListener] = []
     urls: list[str] = []
     try:
         for text in listen.bind:
-            sockets = await _open("listen.bind", text)
+            sockets = await _open("listen.bind", text, None)
             opened += sockets
             urls += [f"http://{_where(each)}" for each in sockets]
         for text in listen.tls_bind:
-            sockets = await _open("listen.tls_bind", text)
-            urls += [f"https://{_where(each)}" for each in sockets]
             assert keyring is not None  # noqa: S101 - there is a tls_bind
-            opened += [trio.SSLListener(each, keyring.context, https_compatible=True) for each in sockets]
+            sockets = await _open("listen.tls_bind", text, keyring.context)
+            opened += sockets
+            urls += [f"https://{_where(each)}" for each in sockets]
     except BaseException:
         await _close(opened)
         raise
     return opened, urls
 
 
-async def _open(key: str, text: str) -> Sequence[EagerListener]:
+async def _open(key: str, text: str, tls: ssl.SSLContext | None) -> Sequence[EagerListener]:
     try:
         bind = parse_bind(text)
         opened = await trio.open_tcp_listeners(bind.port, host=bind.host or None, backlog=BACKLOG)
-        return [EagerListener(each) for each in opened]
+        return [EagerListener(each, tls) for each in opened]
     except ValueError as error:
         raise ConfigError(f"{key}: {error}") from error
     except OSError as error:
         raise ConfigError(f"{key}: cannot listen on {text}: {_reason(error)}") from error
 
 
-async def _close(listeners: Sequence[Listener]) -> None:
+async def _close(listeners: Sequence[EagerListener]) -> None:
     with trio.CancelScope(shield=True):
         for listener in listeners:
             await listener.aclose()

@@ -201,7 +201,9 @@ class StreamConnection:
                         await read()
                     nursery.cancel_scope.cancel()
             finally:
-                self._leave()
+                self.writer.stop()
+                self._tenure.stop()
+        del self.writer, self._tenure, self._outlet  # all know us: nothing is left that only a collection could free
         if self._error is not None:
             raise self._error
 
@@ -218,12 +220,6 @@ class StreamConnection:
         self._tenure.hold(self.identity)
         if self._terms.house.closing.is_set():  # since the request came
             self.writer.end(Code.GOING_AWAY)
-
-    def _leave(self) -> None:
-        self.writer.stop()
-        self._tenure.stop()
-        if self.writer.subscription is not None:
-            self.writer.subscription.close()
 
     def start(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
         """Start a task that ends with the stream; when it finds that the client is gone, the stream ends."""

@@ -9,6 +9,7 @@ system allows.
 
 import os
 import socket
+import ssl
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -42,8 +43,6 @@ OWN_FILES: Final = 256
 
 log = structlog.get_logger(__name__)
 
-Accepted = trio.SocketStream | trio.SSLStream[trio.SocketStream]
-
 
 class Door:
     """Lets connections in, or refuses them.
@@ -72,35 +71,39 @@ class Door:
         self._trusted = trusted
         self._guard.terms.adopt(limits.write_deadline_seconds, limits.heartbeat_seconds or None)
 
-    async def enter(self, stream: Accepted) -> None:
-        """Serve an accepted connection, or refuse it."""
-        transport = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+    def admits(self, host: str) -> bool:
+        """Whether who calls from this address may come now; else it is counted as refused."""
+        address = plain_address(host)
+        if is_trusted(address, self._trusted) or self._may_arrive(household(address)):
+            return True
+        self._count(address, "too often")
+        return False
+
+    def _may_arrive(self, home: str) -> bool:
+        return self._visitors.arrives(home, trio.current_time(), self._limits)
+
+    async def enter(self, stream: trio.SocketStream, tls: ssl.SSLContext | None = None) -> None:
+        """Serve a connection that was admitted, over TLS if there is a context for it, or refuse it."""
         try:
-            address = plain_address(transport.socket.getpeername()[0])
-            _watch_the_line(transport)
+            address = plain_address(stream.socket.getpeername()[0])
         except OSError:
-            await trio.aclose_forcefully(stream)  # it is gone already
+            stream.socket.close()  # it is gone already
             return
         home = household(address)
         trusted = is_trusted(address, self._trusted)
-        now = trio.current_time()
-        if not trusted and not self._visitors.arrives(home, now, self._limits):
-            self._count(address, "too often")
-            await trio.aclose_forcefully(stream)
-            return
         reason = self._too_many(home, trusted=trusted)
         if reason is not None:
             self._count(address, reason)
-            await self._refuse(stream, reason, now)
+            await self._refuse(stream, tls, reason)
             return
+        _watch_the_line(stream)
 
         def may_err() -> bool:
-            limits = self._limits
-            return trusted or self._visitors.arrives(home, trio.current_time(), limits)
+            return trusted or self._may_arrive(home)
 
         self._visitors.come(home)
         try:
-            await self._guard.serve(stream, may_err)
+            await self._guard.serve(_secured(stream, tls), may_err)
         finally:
             self._visitors.leave(home)
 
@@ -110,13 +113,14 @@ class Door:
         each = self._limits.connections_per_address
         return Code.TOO_MANY_CONNECTIONS if each and not trusted and self._visitors.open(home) >= each else None
 
-    async def _refuse(self, stream: Accepted, reason: Code, now: float) -> None:
+    async def _refuse(self, stream: trio.SocketStream, tls: ssl.SSLContext | None, reason: Code) -> None:
         """Tell it why and when to come back, if few are being told."""
+        now = trio.current_time()
         telling = sum(len(guard.live) for guard in self._refusals.values())
         if telling < REFUSALS_AT_ONCE and self._refusal_pace.take(now, REFUSALS_PER_SECOND, REFUSALS_PER_SECOND):
-            await self._refusals[reason].serve(stream)
+            await self._refusals[reason].serve(_secured(stream, tls))
         else:
-            await trio.aclose_forcefully(stream)
+            stream.socket.close()
 
     def _count(self, address: str, reason: Code | str) -> None:
         """Only the first is logged: the rest are counted."""
@@ -155,8 +159,16 @@ def most_connections(limit: int) -> int:
     return wanted if files < 0 else min(wanted, max(1, files - OWN_FILES))  # below 0: the system knows no bound
 
 
-def _watch_the_line(transport: trio.SocketStream) -> None:
+def _secured(
+    stream: trio.SocketStream, tls: ssl.SSLContext | None
+) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
+    """Return the connection as what is spoken over it; only now, for TLS takes memory before its first byte."""
+    return stream if tls is None else trio.SSLStream(stream, tls, server_side=True, https_compatible=True)
+
+
+def _watch_the_line(stream: trio.SocketStream) -> None:
     """Have the kernel notice a client whose machine vanished."""
-    transport.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    with suppress(AttributeError):  # Linux only
-        transport.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_SECONDS * 1000)
+    with suppress(OSError):  # it is gone already, as its first read will say
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    with suppress(AttributeError, OSError):  # Linux only
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_SECONDS * 1000)

@@ -112,16 +112,16 @@ class StreamWriter:
     @property
     def pending_bytes(self) -> int:
         """What waits to be written."""
-        hub, codec = self._ways.hub, self._ways.codec
-        taken = codec.cost(self._taken, hub)
+        taken = self._ways.codec.cost(self._taken, self._ways.hub)
         kept = 0 if self._outlet is None else self._outlet.kept_bytes
         return self._said_bytes + kept + taken + (self.subscription.pending_bytes if self.subscription else 0)
 
     def bound(self) -> Bound:
         """Return the bound that this stream's subscription is opened with."""
         ways, hub, codec = self._ways, self._ways.hub, self._ways.codec
-        most = ways.pending_bytes or sys.maxsize
-        return Bound(most, cost=partial(codec.cost, hub=hub), wake=self.wake, skips=ways.skips)
+        return Bound(
+            ways.pending_bytes or sys.maxsize, cost=partial(codec.cost, hub=hub), wake=self.wake, skips=ways.skips
+        )
 
     def begin(self, outlet: Outlet) -> None:
         """Write from now on."""
@@ -145,11 +145,14 @@ class StreamWriter:
         self._orders_of = instruments
 
     def stop(self) -> None:
-        """Write no more."""
+        """Write no more, and take no more."""
         self._gone = True
         self._ways.pump.streams.discard(self)
         for alarm in self._alarms.values():
             alarm.cancel()
+        if self.subscription is not None:
+            self.subscription.close()
+        self.subscription = self._outlet = None  # both know us
 
     def wake(self) -> None:
         """Have the pump look."""
@@ -257,8 +260,7 @@ class StreamWriter:
     def _look_again(self, due_at: float) -> None:
         if due_at < self._due_at:
             self._due_at = due_at
-            at = max(due_at, trio.current_time() + SOON_SECONDS)
-            self._alarms["due"] = self._ways.pump.at(at, self._due)
+            self._alarms["due"] = self._ways.pump.at(max(due_at, trio.current_time() + SOON_SECONDS), self._due)
 
     def _due(self, now: float) -> None:
         """Look again: what was held back may go."""

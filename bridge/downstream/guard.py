@@ -19,6 +19,7 @@ import trio
 from hypercorn.typing import ASGIFramework
 
 from bridge.downstream.guard_connection import CONNECTION_KEY, GuardedConnection
+from bridge.downstream.guard_epoll import RationedEpoll
 from bridge.downstream.guard_terms import MayErr, Terms, always
 
 __all__ = ["CONNECTION_KEY", "Guard", "GuardStatistics", "GuardedConnection"]
@@ -51,10 +52,17 @@ class Guard:
         app: the ASGI app behind them.
         write_deadline_seconds: how long a piece of a write may wait for its client.
         ping_seconds: how often a WebSocket is pinged; None = never.
+        epoll: what waits for connections to say something, run by its owner; None = Trio's own.
     """
 
-    def __init__(self, app: ASGIFramework, write_deadline_seconds: float, ping_seconds: float | None = None) -> None:
-        self.terms = Terms(app, write_deadline_seconds, ping_seconds)
+    def __init__(
+        self,
+        app: ASGIFramework,
+        write_deadline_seconds: float,
+        ping_seconds: float | None = None,
+        epoll: RationedEpoll | None = None,
+    ) -> None:
+        self.terms = Terms(app, write_deadline_seconds, ping_seconds, epoll)
         self.live: set[GuardedConnection] = set()
         self.accepted = 0
         self._none_live = trio.Event()

@@ -18,6 +18,7 @@ from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from bridge.downstream.failures import described
+from bridge.downstream.guard_frames import let_go
 from bridge.downstream.guard_h2 import GuardedH2
 from bridge.downstream.guard_h11 import GuardedH11
 from bridge.downstream.guard_socket import SharedSocket
@@ -29,6 +30,9 @@ CONNECTION_KEY: Final = "bridge.connection"
 
 LINGER_SECONDS: Final = 2.0
 """How long we go on throwing away what a client sends after our last word to it."""
+
+READ_BYTES: Final = 1_024
+"""What is taken of one client before others have a turn: the headers of most requests, or sixty of HTTP/2's smallest frames."""
 
 PIECE_BYTES: Final = 65_536
 """What must be taken within one write deadline; so a slow reader that reads is not cut, whatever the size of a message."""
@@ -47,9 +51,9 @@ class GuardedConnection(TCPServer):
 
     def __init__(self, terms: Terms, stream: trio.abc.Stream, may_err: MayErr = always) -> None:
         if isinstance(stream, trio.SSLStream):
-            self.socket = stream.transport_stream = SharedSocket(stream.transport_stream)
+            self.socket = stream.transport_stream = SharedSocket(stream.transport_stream, terms.epoll)
         else:
-            self.socket = stream = SharedSocket(cast("trio.SocketStream", stream))
+            self.socket = stream = SharedSocket(cast("trio.SocketStream", stream), terms.epoll)
         super().__init__(terms.app, terms.config, terms.context, {}, cast("Any", stream))
         self.terms = terms
         self.may_err = may_err
@@ -96,6 +100,16 @@ class GuardedConnection(TCPServer):
             self._contain(group)
         finally:
             await trio.aclose_forcefully(self.stream)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Break the circles: what has ended is then freed at once, and not by a collection, which is a pause for all."""
+        vars(self).pop("_task_group", None)
+        if isinstance(self.stream, trio.SSLStream):
+            vars(self.stream).pop("_handshook", None)
+        protocol = vars(self).pop("protocol", None)
+        if protocol is not None and isinstance(protocol.protocol, GuardedH2):
+            let_go(protocol.protocol.connection)
 
     def _contain(self, group: BaseExceptionGroup[Exception]) -> None:
         """Count an error and log it."""
@@ -128,7 +142,7 @@ class GuardedConnection(TCPServer):
         with self._reading:
             while True:
                 try:
-                    data = await self.stream.receive_some(MAX_RECV)
+                    data = await self.stream.receive_some(MAX_RECV if self._lingering else READ_BYTES)
                 except (trio.ClosedResourceError, trio.BrokenResourceError):
                     break
                 if not self._lingering:
@@ -216,11 +230,11 @@ class GuardedProtocol(ProtocolWrapper):
             connection.protocol_send,
             alpn,
         )
-        self.protocol = (
-            self._h2()
-            if isinstance(self.protocol, H2Protocol)
-            else GuardedH11(*self._parts(), may_err=connection.may_err)
-        )
+        if isinstance(self.protocol, H2Protocol):
+            let_go(self.protocol.connection)
+            self.protocol = self._h2()
+        else:
+            self.protocol = GuardedH11(*self._parts(), may_err=connection.may_err)
 
     def _parts(self) -> tuple[Any, ...]:
         return (

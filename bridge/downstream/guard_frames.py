@@ -24,6 +24,9 @@ from hyperframe.frame import Frame, HeadersFrame, SettingsFrame, WindowUpdateFra
 FRAMES_AHEAD: Final = 500
 """What a client may send at once: far more than a page that opens, or a hundred streams that are closed together."""
 
+FRAMES_BEFORE_REQUEST: Final = 32
+"""What it may send before it asks for anything: browsers and libraries send up to a dozen settings, windows and priorities."""
+
 FRAMES_PER_SECOND: Final = 100
 """And then. A browser on quiet streams sends a handful a minute."""
 
@@ -46,6 +49,11 @@ _KNOWN_SETTINGS: Final = frozenset(map(int, h2.settings.SettingCodes))
 
 FRAME_HEADER_BYTES = 9
 """RFC 9113 §4.1."""
+
+
+def let_go(connection: h2.connection.H2Connection) -> None:
+    """Break the circles of one that is not used any more: a table of its own methods."""
+    connection._frame_dispatch_table.clear()  # noqa: SLF001 - see guard
 
 
 class FrameBudget:
@@ -102,6 +110,7 @@ class CalmConnection(h2.connection.H2Connection):
         self.decoder.max_header_list_size = settings.max_header_list_size or self.DEFAULT_MAX_HEADER_LIST_SIZE
         self.now = now
         self._budget = FrameBudget(now)
+        self._early = 0
         self._windows = FrameBudget(now, WINDOWS_AHEAD, WINDOWS_PER_SECOND)
 
     def receive_data(self, data: Any) -> list[Event]:  # noqa: ANN401 - any buffer
@@ -133,7 +142,8 @@ class CalmConnection(h2.connection.H2Connection):
 
     def _receive_frame(self, frame: Frame) -> list[Event]:
         budget = self._windows if isinstance(frame, WindowUpdateFrame) else self._budget
-        if not budget.spend(self.now):
+        self._early += not self.highest_inbound_stream_id
+        if self._early > FRAMES_BEFORE_REQUEST or not budget.spend(self.now):
             raise h2.exceptions.DenialOfServiceError("more frames than a client has use for")
         return super()._receive_frame(frame)
 

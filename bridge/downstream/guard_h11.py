@@ -38,9 +38,11 @@ class GuardedH11(H11Protocol):
         self._turn = trio.Lock()
 
     async def stream_send(self, event: StreamEvent) -> None:
-        """Take what a stream has for its client; who may err no more hears its last answer."""
-        if isinstance(event, Response) and is_refusal(event.status_code) and not self._may_err():
-            event.headers.append((b"connection", b"close"))
+        """Take what a stream has for its client; who may err no more, or is answered before its request has ended, is told."""
+        if isinstance(event, Response):
+            unread = self.connection.their_state is h11.SEND_BODY
+            if unread or (is_refusal(event.status_code) and not self._may_err()):
+                event.headers.append((b"connection", b"close"))
         await super().stream_send(event)
 
     async def handle(self, event: Event) -> None:
@@ -65,6 +67,7 @@ class GuardedH11(H11Protocol):
             try:
                 event = self.connection.next_event()
             except h11.RemoteProtocolError as error:
+                error.__traceback__ = None  # h11's own frame in it has the error: a circle
                 await self._refuse(error.error_status_hint)
                 return
             if not await self._take(event):

@@ -35,7 +35,7 @@ from hypercorn.utils import filter_pseudo_headers
 from priority.priority import MissingStreamError
 
 from bridge.downstream.guard_buffer import HIGH_WATER_BYTES, BoundedStreamBuffer, PeerStalledError
-from bridge.downstream.guard_frames import CalmConnection
+from bridge.downstream.guard_frames import CalmConnection, let_go
 from bridge.downstream.guard_request import is_malformed, is_readable
 from bridge.downstream.guard_terms import MayErr, always, is_refusal
 
@@ -44,9 +44,6 @@ RESET_WINDOW_SECONDS: Final = 10.0
 """A client that has this many of its streams reset in this time, by itself or for its mistakes, is attacking; a browser closing
 all its tabs is far below."""
 
-
-SLICE_BYTES: Final = 4_096
-"""What is taken of one client before others have a turn: some two hundred of the smallest frames."""
 
 _OF_USE: Final = (
     h2.events.DataReceived,
@@ -84,6 +81,7 @@ class GuardedH2(H2Protocol):
         self._may_err = may_err
         self._resets: deque[float] = deque(maxlen=MAX_RESETS)
         self.on_window: dict[int, Callable[[], None]] = {}
+        let_go(self.connection)  # ours takes its place
         settings = self.connection.local_settings
         del settings[h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL]
         self.connection: CalmConnection = CalmConnection(settings, trio.current_time())
@@ -93,17 +91,11 @@ class GuardedH2(H2Protocol):
         if not isinstance(event, RawData):
             await super().handle(event)
             return
-        for start in range(0, len(event.data), SLICE_BYTES):
-            if start:
-                await trio.lowlevel.checkpoint()
-            if self.closed:
-                return
-            await self._take(event.data[start : start + SLICE_BYTES])
-
-    async def _take(self, data: bytes) -> None:
+        if self.closed:
+            return
         self.connection.now = trio.current_time()
         try:
-            events = self.connection.receive_data(data)
+            events = self.connection.receive_data(event.data)
         except h2.exceptions.ProtocolError as error:
             if isinstance(error, h2.exceptions.DenialOfServiceError):
                 self._unruly()

@@ -15,6 +15,8 @@ from typing import Final
 
 import trio
 
+from bridge.downstream.guard_epoll import RationedEpoll
+
 CLOSED: Final = -1
 """The number of no file."""
 
@@ -22,21 +24,27 @@ UNSENT_BYTES: Final = 131_072
 """What the kernel takes beyond what the peer has room for: two slices of a backlog, so that a fast peer never waits for us."""
 
 
+READ_BYTES: Final = 65_536
+"""Of one read of whoever names no number (TLS)."""
+
+
 class SharedSocket(trio.abc.HalfCloseableStream):
     """A connection's stream to the kernel, in place of the `SocketStream` that was accepted.
 
     Args:
         stream: the accepted one.
+        epoll: what waits for it to be readable; None = Trio's own.
 
     Attributes:
         rest: what is left of a write.
         turn: whose turn it is among those of the fan-out that wait; Hypercorn's writes have a lock of their own.
     """
 
-    __slots__ = ("_file", "_stream", "rest", "socket", "turn")
+    __slots__ = ("_epoll", "_file", "_stream", "rest", "socket", "turn")
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: trio.SocketStream, epoll: RationedEpoll | None = None) -> None:
         self._stream = stream
+        self._epoll = epoll
         self._file = stream.socket.fileno()
         self.socket = stream.socket
         self.rest: bytes | memoryview = b""
@@ -87,8 +95,8 @@ class SharedSocket(trio.abc.HalfCloseableStream):
         await self._stream.send_all(data)
 
     def close(self) -> None:
-        """Close at once, whoever is writing."""
-        self._file = CLOSED
+        """Close at once, whoever is writing or reading."""
+        self._forget()
         self.socket.close()
 
     async def wait_send_all_might_not_block(self) -> None:
@@ -102,10 +110,33 @@ class SharedSocket(trio.abc.HalfCloseableStream):
         await self._stream.send_eof()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        """Read what has come."""
-        return await self._stream.receive_some(max_bytes)
+        """Read what has come.
+
+        Raises:
+            BrokenResourceError: the peer is gone.
+            ClosedResourceError: we have closed.
+        """
+        if self._epoll is None:
+            return await self._stream.receive_some(max_bytes)
+        while True:
+            if self._file == CLOSED:
+                raise trio.ClosedResourceError
+            await self._epoll.wait_readable(self._file)
+            if self._file == CLOSED:
+                raise trio.ClosedResourceError
+            try:
+                return os.read(self._file, max_bytes or READ_BYTES)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise trio.BrokenResourceError from error
 
     async def aclose(self) -> None:
         """Close; what is left over is lost."""
-        self._file = CLOSED
+        self._forget()
         await self._stream.aclose()
+
+    def _forget(self) -> None:
+        if self._epoll is not None and self._file != CLOSED:
+            self._epoll.closing(self._file)
+        self._file = CLOSED

@@ -8,6 +8,8 @@ from hypercorn.config import Config
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework
 
+from bridge.downstream.guard_epoll import RationedEpoll
+
 FIRST_REQUEST_SECONDS: Final = 10.0
 """For TLS, and then again for the headers of the first request: a client that drips bytes (slow loris) holds us no longer."""
 
@@ -45,6 +47,7 @@ class Terms:
         app: the ASGI app behind them.
         write_deadline_seconds: how long a piece of a write may wait for its client.
         ping_seconds: how often a WebSocket is pinged; None = never.
+        epoll: what waits for connections to say something; None = Trio's own.
 
     Attributes:
         contained: errors that would have ended the process.
@@ -53,8 +56,15 @@ class Terms:
         unruly: ended because the client asked for too much work.
     """
 
-    def __init__(self, app: ASGIFramework, write_deadline_seconds: float, ping_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIFramework,
+        write_deadline_seconds: float,
+        ping_seconds: float | None = None,
+        epoll: RationedEpoll | None = None,
+    ) -> None:
         self.app = ASGIWrapper(app)
+        self.epoll = epoll
         self.config = _config(ping_seconds)
         self.context = WorkerContext(None)
         self.write_deadline_seconds = write_deadline_seconds

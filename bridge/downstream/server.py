@@ -5,19 +5,23 @@ stream says its own goodbye (it watches `house.closing`); idle connections and t
 HTTP/2 ones with a GOAWAY; what is left after `limits.drain_seconds` is hung up on. `serve` returns when nothing is left.
 """
 
-from collections.abc import Callable
+import select
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 import structlog
 import trio
 from hypercorn.typing import ASGIFramework
 
-from bridge.downstream.binds import Listener, bind_problems, open_listeners, parse_bind
+from bridge.downstream.binds import bind_problems, open_listeners, parse_bind
 from bridge.downstream.certificates import Keyring, read_certificates
 from bridge.downstream.contract import House
 from bridge.downstream.dispatcher import Dispatcher
 from bridge.downstream.door import Door
+from bridge.downstream.eager import EagerListener
 from bridge.downstream.guard import Guard, GuardStatistics
+from bridge.downstream.guard_epoll import RationedEpoll
 from bridge.downstream.origin import proxy_networks
 from bridge.errors import ConfigError
 
@@ -70,7 +74,8 @@ async def serve_app(
     Raises:
         ConfigError: a port is in use, a certificate cannot be read.
     """
-    guard = Guard(app, house.limits.write_deadline_seconds, house.limits.heartbeat_seconds or None)
+    epoll = RationedEpoll() if hasattr(select, "epoll") else None
+    guard = Guard(app, house.limits.write_deadline_seconds, house.limits.heartbeat_seconds or None, epoll)
     door = Door(guard, house.limits, proxy_networks(house.listen))
     keyring = Keyring(read_certificates(house.listen.certificates)) if house.listen.tls_bind else None
     listeners, urls = await open_listeners(house.listen, keyring)
@@ -87,6 +92,8 @@ async def serve_app(
     house.followers.append(learn)
     async with trio.open_nursery() as pumping:
         pumping.start_soon(house.pump.run, house.closing)
+        if epoll is not None:
+            pumping.start_soon(epoll.run)
         async with trio.open_nursery() as connections:
             async with trio.open_nursery() as accepting:
                 accepting.start_soon(_accept, door, listeners, connections)
@@ -100,8 +107,12 @@ async def serve_app(
         pumping.cancel_scope.cancel()
 
 
-async def _accept(door: Door, listeners: list[Listener], into: trio.Nursery) -> None:
-    await trio.serve_listeners(door.enter, listeners, handler_nursery=into)
+async def _accept(door: Door, listeners: Sequence[EagerListener], into: trio.Nursery) -> None:
+    async with trio.open_nursery() as nursery:
+        for each in listeners:
+            each.admits = door.admits
+            enter = partial(door.enter, tls=each.tls)
+            nursery.start_soon(partial(trio.serve_listeners, enter, [each], handler_nursery=into))
 
 
 def _warn_of_plain(house: House) -> None:

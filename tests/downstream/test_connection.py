@@ -7,6 +7,7 @@ from trio.testing import wait_all_tasks_blocked
 from bridge.downstream.batch import SLICE_BYTES
 from bridge.model import BookDelta, BookLevel, BookSnapshot, InstrumentId, exact
 from tests.support.asgi import FEED, JWT, NOTHING_LEFT, Bench, Client, open_bench, sse, websocket, with_limits
+from tests.support.garbage import uncollected
 
 
 def book(bench: Bench, *bids: str, snapshot: bool = False) -> None:
@@ -148,3 +149,26 @@ async def test_a_mistake_of_ours_ends_the_stream_and_leaves_nothing(autojump_clo
             async with trio.open_nursery() as inner:
                 inner.start_soon(bench._serve, client, bench.exchange("sse", "subscribe=quote:X"), ())
         assert bench.left() == NOTHING_LEFT
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+async def test_nothing_of_an_ended_stream_waits_for_a_collection(autojump_clock, transport: str):
+    """A collection is a pause for all streams, and a thousand that come back would make it a long one."""
+    async with open_bench() as (bench, nursery):
+        bench.cover("trade:BTC-USD")
+        with uncollected() as left:
+            if transport == "sse":
+                client = sse(bench, nursery, "trade:BTC-USD")
+            else:
+                client = websocket(bench, nursery)
+                client.say({"op": "subscribe", "topics": ["trade:BTC-USD"]})
+            await wait_all_tasks_blocked()
+            bench.trade("1")
+            await wait_all_tasks_blocked()
+            assert client.of("trade")
+            client.leave("http.disconnect" if transport == "sse" else "websocket.disconnect")
+            await client.done.wait()
+            del client
+            assert bench.left() == NOTHING_LEFT
+            await trio.sleep(60)  # its alarms have rung
+    assert [name for name in left if name.startswith("bridge.")] == []

@@ -1,16 +1,21 @@
 """Clients that do not read, do not speak or leave: each is gone within its bound and leaves nothing."""
 
+import socket
+import ssl
 import struct
+from contextlib import suppress
 
 import h2.events
 import pytest
 import trio
 import trio.testing
+import trustme
 
 from bridge.downstream.guard import CONNECTION_KEY
 from bridge.downstream.guard_buffer import HIGH_WATER_BYTES
+from tests.support.garbage import uncollected
 from tests.support.http2 import Http2Client, get
-from tests.support.serving import Served, guarded
+from tests.support.serving import Served, guarded, until
 
 UPGRADE = (
     b"GET /flood HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -380,3 +385,55 @@ async def test_app_cancelled_by_the_disconnect_behind_its_last_word_leaves_its_c
             await client.start()
             assert await client.response(await client.request(get(b"/"))) == (200, b"ok")
             await client.until(h2.events.ConnectionTerminated)
+
+
+HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)
+OURS = ("bridge.", "h11.", "h2.", "hypercorn.", "wsproto.", "ssl.")
+
+
+@pytest.mark.parametrize(
+    ("alpn", "says"),
+    [
+        (None, b""),
+        (None, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+        (None, b"GET /flood HTTP/1.1\r\nHost: x\r\n\r\n"),
+        (None, UPGRADE),
+        (None, bytes(256)),
+        (None, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\nX\0: y\r\n\r\n"),
+        (None, HTTP2),
+        (None, HTTP2 + b"\x00\x00\x04\x01\x00\x00\x00\x00\x01" + bytes(4)),
+        (None, HTTP2 + b"\x00\x00\x0d\x01\x04\x00\x00\x00\x01\x82\x86\x04\x06/flood\x01\x01x"),
+        ("http/1.1", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+        ("h2", HTTP2),
+        ("", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+    ],
+    ids="silent get stream websocket garbage smuggler http2 headers http2-stream tls http2-tls no-tls".split(),  # noqa: SIM905
+)
+async def test_nothing_of_an_ended_connection_waits_for_a_collection(alpn: str | None, says: bytes):
+    """A collection is a pause for all streams, and thousands of dead connections would make it a long one."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    trusting.set_alpn_protocols([alpn or "h2"])
+
+    def call(port: int) -> None:
+        """Speak, listen to the first words, and leave."""
+        with socket.create_connection(("127.0.0.1", port), 5) as plain:
+            caller = trusting.wrap_socket(plain, server_hostname="localhost") if alpn else plain
+            with caller:
+                caller.sendall(says)
+                if says:
+                    with suppress(ConnectionResetError):
+                        caller.recv(65_536)
+
+    with trio.fail_after(20):
+        async with guarded(App(), ssl_context=context if alpn is not None else None) as served:
+            await trio.to_thread.run_sync(call, served.port)
+            await served.none_live()
+            with uncollected() as left:
+                await trio.to_thread.run_sync(call, served.port)
+                await until(lambda: served.guard.accepted == 2)
+                await served.none_live()
+    assert [name for name in left if name.startswith(OURS)] == []

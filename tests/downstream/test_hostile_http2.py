@@ -19,6 +19,7 @@ from bridge.downstream.guard_frames import (
     BYTES_PER_FRAME,
     CLOSED_STREAMS,
     FRAMES_AHEAD,
+    FRAMES_BEFORE_REQUEST,
     FRAMES_PER_SECOND,
     WINDOWS_AHEAD,
     CalmConnection,
@@ -189,10 +190,11 @@ CASES = (
     # ── to be ignored ──
     Case("unknown frames", frame(0xEE, 0xFF, 7, b"a") * 20),
     Case("unknown flags", frame(PING, 0xF0, 0, bytes(8))),
-    Case("settings nobody knows", b"".join(setting(code, 1) for code in range(100, 200))),
+    Case("settings nobody knows", ask(1) + b"".join(setting(code, 1) for code in range(100, 200))),
     Case("table of gigabytes", setting(HEADER_TABLE_SIZE, 2**32 - 1)),
     Case(
-        "deep tree of priorities", b"".join(frame(PRIORITY, 0, n + 2, struct.pack(">IB", n, 255)) for n in streams(400))
+        "deep tree of priorities",
+        ask(1) + b"".join(frame(PRIORITY, 0, n + 2, struct.pack(">IB", n, 255)) for n in streams(400)),
     ),
     Case(
         "window below zero and back",
@@ -343,6 +345,16 @@ def settled() -> CalmConnection:
     return connection
 
 
+def test_who_has_asked_for_nothing_may_send_a_few_frames_and_who_has_may_send_hundreds():
+    silent, asking = settled(), settled()
+    silent.receive_data(frame(PING, 0, 0, bytes(8)) * (FRAMES_BEFORE_REQUEST - 1))  # its SETTINGS were the first
+    with pytest.raises(h2.exceptions.DenialOfServiceError):
+        silent.receive_data(window(0, 1))
+    asking.receive_data(ask(1) + frame(PING, 0, 0, bytes(8)) * (FRAMES_AHEAD - 2))
+    with pytest.raises(h2.exceptions.DenialOfServiceError):
+        asking.receive_data(frame(PING, 0, 0, bytes(8)))
+
+
 def test_settings_that_nobody_knows_are_not_kept():
     connection = settled()
     for first in range(0x100, 0x8000, 2_000):
@@ -353,11 +365,11 @@ def test_settings_that_nobody_knows_are_not_kept():
 
 def test_header_table_of_our_answers_stays_small_whatever_the_client_offers():
     connection = settled()
+    connection.receive_data(ask(1))
     for size in [2**32 - 1, 0, 2**31, 65_536] * 20:
         connection.receive_data(setting(HEADER_TABLE_SIZE, size))
     assert connection.encoder.header_table_size == 4_096
     assert connection.encoder.table_size_changes == [0, 4_096]
-    connection.receive_data(ask(1))
     connection.send_headers(1, [(b":status", b"200")], end_stream=True)
     answer = connection.data_to_send()
     headers = answer[answer.rindex(b"\x01" + bytes((END_HEADERS | END_STREAM,))) + 6 :]
