@@ -118,10 +118,8 @@ class StreamWriter:
 
     def bound(self) -> Bound:
         """Return the bound that this stream's subscription is opened with."""
-        ways, hub, codec = self._ways, self._ways.hub, self._ways.codec
-        return Bound(
-            ways.pending_bytes or sys.maxsize, cost=partial(codec.cost, hub=hub), wake=self.wake, skips=ways.skips
-        )
+        ways, cost = self._ways, partial(self._ways.codec.cost, hub=self._ways.hub)
+        return Bound(ways.pending_bytes or sys.maxsize, cost=cost, wake=self.wake, skips=ways.skips)
 
     def begin(self, outlet: Outlet) -> None:
         """Write from now on."""

@@ -113,6 +113,12 @@ class CalmConnection(h2.connection.H2Connection):
         self._early = 0
         self._windows = FrameBudget(now, WINDOWS_AHEAD, WINDOWS_PER_SECOND)
 
+    @property
+    def open_inbound_streams(self) -> int:
+        """None, for h2: with one too many it would end the connection, where RFC 9113 (§5.1.2) has the stream refused."""
+        _ = super().open_inbound_streams  # forgets those that have ended
+        return 0
+
     def receive_data(self, data: Any) -> list[Event]:  # noqa: ANN401 - any buffer
         """Take what came; as h2's.
 

@@ -12,7 +12,8 @@ It differs from Hypercorn's own in this:
 * a client that has streams reset in masses, by itself (CVE-2023-44487) or by us (CVE-2025-8671), or sends more frames than
   `guard_frames` allows, gets a GOAWAY;
 * a response that breaks off is reset (stock: its client waits for ever);
-* a draining server refuses new streams as safe to repeat, and says GOAWAY after the last.
+* a draining server refuses new streams as safe to repeat, and says GOAWAY after the last; so is one too many on a connection
+  (h2: an error of the connection).
 """
 
 import contextlib
@@ -37,7 +38,7 @@ from priority.priority import MissingStreamError
 from bridge.downstream.guard_buffer import HIGH_WATER_BYTES, BoundedStreamBuffer, PeerStalledError
 from bridge.downstream.guard_frames import CalmConnection, let_go
 from bridge.downstream.guard_request import is_malformed, is_readable
-from bridge.downstream.guard_terms import MayErr, always, is_refusal
+from bridge.downstream.guard_terms import MAX_STREAMS, MayErr, always, is_refusal
 
 MAX_RESETS: Final = 200
 RESET_WINDOW_SECONDS: Final = 10.0
@@ -180,17 +181,21 @@ class GuardedH2(H2Protocol):
         await self._flush()
 
     async def _on_request(self, event: h2.events.RequestReceived) -> None:
-        if not self.context.terminated.is_set() and is_readable(event.headers) and not is_malformed(event.headers):
+        ending, full = self.context.terminated.is_set(), len(self.streams) >= MAX_STREAMS
+        readable = is_readable(event.headers)
+        malformed = readable and is_malformed(event.headers)
+        if readable and not (ending or full or malformed):
             await self._create_stream(event)
             await self.send(Updated(idle=False))
             return
         with contextlib.suppress(h2.exceptions.ProtocolError):  # what came right behind it may have reset it
-            if self.context.terminated.is_set():
+            if ending or full:
                 self.connection.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
-            elif not is_readable(event.headers):
-                self.connection.send_headers(event.stream_id, [(b":status", b"400")], end_stream=True)
-            else:
+            elif malformed:
                 self.connection.reset_stream(event.stream_id, ErrorCodes.PROTOCOL_ERROR)
+            else:
+                self.connection.send_headers(event.stream_id, [(b":status", b"400")], end_stream=True)
+            if full or malformed:
                 await self._count_reset()
 
     async def _on_reset(self, event: h2.events.StreamReset) -> None:

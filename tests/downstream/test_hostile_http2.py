@@ -178,8 +178,13 @@ CASES = (
         ask(1, b"/waits") + window(1, WIDEST - 65_535) + setting(INITIAL_WINDOW_SIZE, WIDEST),
         CODES.FLOW_CONTROL_ERROR,
     ),
-    Case("more streams than allowed", b"".join(ask(n, b"/waits") for n in streams(129)), CODES.PROTOCOL_ERROR),
     # ── one stream's own matter ──
+    Case(
+        "more streams than allowed",
+        b"".join(ask(n, b"/waits") for n in streams(129)) + frame(RST, 0, 1, bytes(4)),
+        reset=CODES.REFUSED_STREAM,
+    ),
+    Case("far more streams than allowed", b"".join(ask(n, b"/waits") for n in streams(400)), CODES.ENHANCE_YOUR_CALM),
     Case("stream's window overflows", ask(1, b"/waits") + window(1, WIDEST), reset=CODES.FLOW_CONTROL_ERROR),
     Case("DATA after the end", ask(1, b"/waits") + frame(DATA, 0, 1, b"a"), reset=CODES.STREAM_CLOSED),
     Case("HEADERS after the end", ask(1, b"/waits") + ask(1, b"/waits"), reset=CODES.STREAM_CLOSED),
