@@ -42,7 +42,7 @@ def in_shape(
     """Spell a refusal in the shape of the dialect that a request was meant for; None = of none."""
     if served is None:
         return plain_refusal(code, message, status, *headers)
-    return refusal_answer(Refusal(code, message), served, None, status, *headers)
+    return refusal_answer(Refusal(code, message), served, status, *headers)
 
 
 def nothing_here(served: ServedDialect | None) -> HttpAnswer:

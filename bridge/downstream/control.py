@@ -105,10 +105,10 @@ async def _called(house: House, call: Call) -> HttpAnswer:
     try:
         return await call.handler(house, exchange)
     except Refusal as refusal:
-        return refusal_answer(refusal, served, endpoint)
+        return refusal_answer(refusal, served)
     except Exception as error:  # noqa: BLE001 - a handler's mistake, whatever it is, must not show its insides
         log.error("handler_failed", endpoint=endpoint.path, dialect=served.dialect.name, errors=described(error))  # noqa: TRY400
-        return refusal_answer(Refusal(Code.INTERNAL, "something went wrong here; try again"), served, endpoint)
+        return refusal_answer(Refusal(Code.INTERNAL, "something went wrong here; try again"), served)
 
 
 def _json(status: int, body: object) -> Response:

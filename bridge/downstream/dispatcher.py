@@ -32,7 +32,17 @@ from bridge.downstream.incoming import Arrival, arrival, peer_of, request_of
 from bridge.downstream.negotiation import Objection, mistaken, objection
 from bridge.downstream.origin import cors_headers, host_allowed, origin_allowed, proxy_networks
 from bridge.downstream.outlet import AsgiMessage, Receive, Scope, Send
-from bridge.downstream.routes import CANONICAL, Match, allowed_methods, choose, matches, meant_for, raw_path, routes_of
+from bridge.downstream.routes import (
+    CANONICAL,
+    Match,
+    allowed_methods,
+    choose,
+    letters,
+    matches,
+    meant_for,
+    raw_path,
+    routes_of,
+)
 from bridge.model import Code
 
 HEALTH_METHODS: Final = ("GET", "HEAD", "OPTIONS")
@@ -128,11 +138,11 @@ class Dispatcher:
 
     async def _http(self, came: Arrival, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = raw_path(scope["raw_path"]), scope["method"]
-        if path in HEALTH:
+        if (health := letters(path)) in HEALTH:
             if _mistaken(method, HEALTH_METHODS):
                 await answer_http(send, other_method(None, method, HEALTH_METHODS))
             else:
-                await self._control({**scope, "path": path}, receive, send)
+                await self._control({**scope, "path": health}, receive, send)
             return
         found, fitting = self._found(scope, websocket=False)
         able = [match for match in fitting if method in match.route.methods]
@@ -218,7 +228,7 @@ async def _attempt(serve: Callable[[Send], Awaitable[None]], exchange: Exchange,
         reason = Refusal(Code.INTERNAL, "something went wrong here; try again")
     else:
         return None
-    return None if began else refusal_answer(reason, exchange.served, exchange.request.endpoint)
+    return None if began else refusal_answer(reason, exchange.served)
 
 
 def _with_headers(send: Send, more: Sequence[tuple[bytes, bytes]]) -> Send:

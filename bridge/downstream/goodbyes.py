@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from bridge.dialects.contract import Endpoint, HttpAnswer, Refusal
+from bridge.dialects.contract import HttpAnswer, Refusal
 from bridge.downstream.comebacks import SPREAD_SECONDS, Comeback
 from bridge.downstream.contract import ServedDialect
 from bridge.model import Code, Goaway, Problem, Retry, UnixNanos
@@ -92,21 +92,18 @@ NOT_STORED = ("cache-control", "no-store")
 """A refusal is of this moment; without a word caches may keep a 404 as long as they please."""
 
 
-def refusal_answer(
-    refusal: Refusal, served: ServedDialect, endpoint: Endpoint | None, status: int = 0, *more: tuple[str, str]
-) -> HttpAnswer:
+def refusal_answer(refusal: Refusal, served: ServedDialect, status: int = 0, *more: tuple[str, str]) -> HttpAnswer:
     """Spell a refusal as an HTTP answer in the dialect's own error shape.
 
     Args:
         refusal: what was refused.
         served: whose endpoint it was.
-        endpoint: which one; None when none was found.
         status: of what HTTP has a status for and the goodbyes no row; 0 = the row's, or the dialect's own.
         more: headers.
     """
     row = GOODBYES[refusal.code]
     wait = refusal.retry_after_seconds if refusal.retry_after_seconds is not None else row.retry_after_seconds
-    answer = served.dialect.refusal(refusal.code, refusal.message, row.retry, wait, endpoint)
+    answer = served.dialect.refusal(refusal.code, refusal.message, row.retry, wait, status)
     headers = (*answer.headers, NOT_STORED, *more)
     if wait is not None:
         headers = (*headers, ("retry-after", str(math.ceil(wait))))

@@ -2,7 +2,8 @@
 
 It differs from Hypercorn's own in this: a WebSocket is the guarded one; a pipelined request waits without stopping the reader,
 so a client that leaves is still noticed; `Upgrade: h2c` is ignored (HTTP/2 without TLS is spoken by prior knowledge only); what
-`guard_target` finds wrong is refused; what comes behind a `Connection: close` is thrown away instead of spoiling the answer.
+`guard_target` finds wrong is refused; what comes behind a `Connection: close` is thrown away instead of spoiling the answer; who
+is answered before its request has ended is told that its connection ends; a blank line ahead of a request is passed over.
 """
 
 from typing import Any, Final, cast
@@ -64,6 +65,7 @@ class GuardedH11(H11Protocol):
                 await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=[]))
             if self.connection.their_state is h11.MUST_CLOSE:
                 return
+            self._pass_over_a_blank_line()
             try:
                 event = self.connection.next_event()
             except h11.RemoteProtocolError as error:
@@ -72,6 +74,14 @@ class GuardedH11(H11Protocol):
                 return
             if not await self._take(event):
                 return
+
+    def _pass_over_a_blank_line(self) -> None:
+        """Ignore one ahead of a request (RFC 9112 §2.2): some clients send it behind a body."""
+        connection = self.connection
+        if isinstance(connection, h11.Connection) and connection.their_state is h11.IDLE:
+            waiting = connection._receive_buffer  # noqa: SLF001 - see guard
+            if bytes(waiting)[:2] == b"\r\n":
+                waiting.maybe_extract_at_most(2)
 
     async def _refuse(self, status: int) -> None:
         if self.connection.our_state in {h11.IDLE, h11.SEND_RESPONSE}:

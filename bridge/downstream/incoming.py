@@ -23,7 +23,7 @@ CREDENTIAL_HEADERS: Final = frozenset({"authorization", "x-api-key", "x-rapidapi
 _NEVER_HANDED_ON: Final = frozenset({"cookie", "proxy-authorization", "sec-websocket-protocol", "tenant-authorization"})
 """The last is a second token that one vendor's clients send with REST; here the first says it all."""
 
-LISTS: Final = frozenset({"accept", "accept-encoding", "if-none-match"})
+LISTS: Final = frozenset({"accept", "accept-encoding", "if-match", "if-none-match"})
 """Headers whose lines are one list, on however many they stand (RFC 9110 §5.3)."""
 
 _TOKEN_IN_QUERY: Final = frozenset({EndpointKind.SSE, EndpointKind.WEBSOCKET})

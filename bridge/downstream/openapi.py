@@ -137,6 +137,7 @@ def _responses(endpoint: Endpoint, schemas: Schemas) -> Schema:
     if endpoint.name in TAGGED and endpoint.refuses is not None:
         ok["headers"] = {"ETag": {"$ref": "#/components/headers/ETag"}}
         responses["304"] = {"description": "You have it already.", "headers": dict(ok["headers"])}
+        responses["412"] = {"description": "It is not what your `If-Match` has.", "headers": dict(ok["headers"])}
     refused = schemas.said(endpoint.refuses) if endpoint.refuses is not None else {}
     for status, codes in _statuses(endpoint).items():
         responses[str(status)] = _refusal(codes, refused)

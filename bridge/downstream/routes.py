@@ -82,6 +82,12 @@ def matches(routes: Sequence[Route], path: str) -> list[Match]:
     return found
 
 
+def letters(path: str) -> str:
+    """Return a raw path with its percent-encoded letters decoded, each segment by itself; what is no text comes back as it is."""
+    parts = _decoded(path)
+    return path if parts is None or any("/" in part for part in parts) else "/".join(parts)
+
+
 def _decoded(path: str) -> list[str] | None:
     try:
         return [unquote(part, encoding="utf-8", errors="strict") for part in path.split("/")]

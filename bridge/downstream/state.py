@@ -46,7 +46,7 @@ Found = Sequence[tuple[LogEvent, str]]
 PRIVATE = "private, no-cache"
 """What is told to one client is no one else's, and never told again without asking."""
 
-_TAG = re.compile(r'(?:^|,)\s*(?:W/)?("[^"]*")')
+_TAG = re.compile(r'(?:^|,)\s*(W/)?("[^"]*")')
 """The entity tags of a list, without their weakness."""
 
 _VISIBLE = (TopicKind.ALL, TopicKind.BAR)
@@ -101,10 +101,12 @@ async def instruments(house: House, exchange: Exchange) -> HttpAnswer:
 
 
 def conditional(request: Request, answer: HttpAnswer, tag: str, keep: str = PRIVATE) -> HttpAnswer:
-    """Tag an answer, and answer 304 without a body to who has it already (RFC 9110 §13.1.2: the weak comparison).
+    """Tag an answer, and answer 304 without a body to who has it already, 412 to who asks for another.
+
+    RFC 9110 §13.1.1 and §13.1.2: strong comparison for `If-Match`, weak for `If-None-Match`.
 
     Args:
-        request: may have an `If-None-Match`.
+        request: may have an `If-Match` or `If-None-Match`.
         answer: as it is told to who has none, or another.
         tag: its entity tag.
         keep: the `Cache-Control`; what is private differs by who asks.
@@ -112,8 +114,11 @@ def conditional(request: Request, answer: HttpAnswer, tag: str, keep: str = PRIV
     headers: tuple[tuple[str, str], ...] = (("etag", tag), ("cache-control", keep))
     if keep == PRIVATE:
         headers = (*headers, ("vary", "authorization"))
+    wanted = request.headers.get("if-match", "*")
+    if wanted.strip() != "*" and ("", tag) not in _TAG.findall(wanted):
+        return HttpAnswer(body=b"", headers=headers, status=412)
     asked = request.headers.get("if-none-match", "")
-    if asked.strip() == "*" or tag.removeprefix("W/") in _TAG.findall(asked):
+    if asked.strip() == "*" or tag.removeprefix("W/") in (known for _, known in _TAG.findall(asked)):
         return HttpAnswer(body=b"", headers=headers, status=304)
     return HttpAnswer(body=answer.body, headers=(*answer.headers, *headers), status=answer.status)
 

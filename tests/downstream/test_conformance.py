@@ -199,6 +199,8 @@ async def test_an_unknown_path_is_404_in_the_shape_of_who_it_is_meant_for(versio
 async def test_percent_encoded_letters_are_the_letters(version: str):
     async with client(version) as asking:
         assert (await asking.get("/v1/p%6Fll")).status_code == 200
+        assert (await asking.get("/%68ealthz")).json() == {"status": "ok"}
+        assert (await asking.get("/%2Fhealthz")).status_code == 404
         assert (await asking.get("/v1/instruments/BTC%2FUSD/quote")).status_code == 200
         assert (await asking.get("/v1/instruments/NASDAQ:AAPL/quote")).status_code == 200
         assert (await asking.get("/v1/instruments/NASDAQ%3aAAPL/quote")).status_code == 200
@@ -337,6 +339,17 @@ async def test_a_conditional_request_is_judged_by_the_whole_list_however_it_is_w
             assert (await asking.head(path, headers=[("If-None-Match", one) for one in known])).status_code == 304
         for other in ('"a"', f'"a,{tag[1:]}', tag.strip('"'), "", f'{tag[:-1]}x"'):
             assert (await asking.get(path, headers={"If-None-Match": other})).status_code == 200, other
+
+
+@pytest.mark.parametrize("path", ["/v1/openapi.json", "/v1/asyncapi.json"])
+async def test_who_asks_for_what_it_was_gets_412_once_it_is_another(version: str, path: str):
+    async with client(version) as asking:
+        tag = (await asking.get(path)).headers["etag"]
+        for held in ([tag], ["*"], ['"a"', tag], [f'"a", W/"b",{tag}']):
+            assert (await asking.get(path, headers=[("If-Match", one) for one in held])).status_code == 200, held
+        for other in ('"a"', f"W/{tag}", ""):
+            answer = await asking.get(path, headers={"If-Match": other, "If-None-Match": tag})
+            assert (answer.status_code, answer.content, answer.headers["etag"]) == (412, b"", tag), other
 
 
 async def test_the_whole_server_is_asked_with_a_star():

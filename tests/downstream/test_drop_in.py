@@ -280,7 +280,7 @@ UNTRANSLATED = {
 
 def refused_by(bench: Bench, exchange: Exchange, refusal: Refusal | None) -> tuple[int, dict[str, Any]]:
     assert refusal is not None
-    answer = refusal_answer(refusal, exchange.served, exchange.request.endpoint)
+    answer = refusal_answer(refusal, exchange.served)
     return answer.status, json.loads(answer.body)
 
 

@@ -52,7 +52,7 @@ def test_a_row_says_what_the_contract_says(expected):
 
 @pytest.mark.parametrize("code", list(Code))
 def test_a_refusal_is_answered_in_the_dialects_shape_with_the_tables_status(code):
-    answer = refusal_answer(Refusal(code, "because"), served(), None)
+    answer = refusal_answer(Refusal(code, "because"), served())
     row = GOODBYES[code]
     assert answer.status == row.http
     error = json.loads(answer.body)["error"]
@@ -61,7 +61,7 @@ def test_a_refusal_is_answered_in_the_dialects_shape_with_the_tables_status(code
 
 
 def test_a_refusals_own_time_to_come_back_is_told_in_whole_seconds():
-    answer = refusal_answer(Refusal(Code.OVERLOADED, "busy", retry_after_seconds=7.2), served(), None)
+    answer = refusal_answer(Refusal(Code.OVERLOADED, "busy", retry_after_seconds=7.2), served())
     assert dict(answer.headers)["retry-after"] == "8"
 
 

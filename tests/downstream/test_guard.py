@@ -8,6 +8,7 @@ import h2.config
 import h2.errors
 import h2.events
 import h2.settings
+import h11
 import pytest
 import trio
 from h2.connection import H2Connection
@@ -382,6 +383,14 @@ def test_h2_still_lets_itself_be_told_not_to_judge_and_judges_when_asked():
     assert h2.config.H2Configuration(validate_inbound_headers=False).validate_inbound_headers is False
     assert is_malformed([*get(b"/"), (b"connection", b"close")])
     assert not is_malformed(get(b"/"))
+
+
+def test_h11_still_keeps_what_came_where_the_guard_looks():
+    connection = h11.Connection(h11.SERVER)
+    connection.receive_data(b"\r\nGET")
+    assert bytes(connection._receive_buffer) == b"\r\nGET"
+    connection._receive_buffer.maybe_extract_at_most(2)
+    assert bytes(connection._receive_buffer) == b"GET"
 
 
 async def test_hypercorn_still_keeps_the_state_that_the_guard_reads():

@@ -157,6 +157,13 @@ CASES = (
     Case("preface of HTTP/2 that goes on wrongly", b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", ()),
     Case("only blank lines", b"\r\n" * 50_000),
     Case("blank lines before a request", b"\r\n\r\n" + get(b"/", CLOSE)),
+    Case("a blank line before a request", b"\r\n" + get(b"/", CLOSE), (200,), SEEN),
+    Case(
+        "a blank line behind a body",
+        post(b"Content-Length: 2", body=b"ok") + b"\r\n" + get(b"/two", CLOSE),
+        (200, 200),
+        (("/", b"ok"), ("/two", b"")),
+    ),
 )
 
 

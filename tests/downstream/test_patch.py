@@ -11,6 +11,7 @@ from bridge.downstream.handlers import Handlers
 from bridge.downstream.patch import Change, patch
 from bridge.model import Code
 from tests.support.asgi import JWT, Bench, Client, open_bench, sse, websocket, with_limits
+from tests.support.published import assert_published
 
 QUOTE, TRADE, BOOK = "quote:BTC-USD", "trade:BTC-USD", "book:BTC-USD"
 
@@ -28,6 +29,7 @@ async def ask(bench: Bench, client: Client | str, body: object, **more) -> HttpA
 async def told(bench: Bench, client: Client, body: object, **more) -> dict:
     answer = await ask(bench, client, body, **more)
     assert answer.status == 200
+    assert_published(f"/v1/stream/{name_of(client)}", "PATCH", 200, dict(answer.headers), answer.body)
     return json.loads(answer.body)
 
 

@@ -109,7 +109,7 @@ def _read(served: ServedDialect, endpoint: Endpoint, request: Request) -> str:
                 else:
                     dialect.state_question(request, symbols)
     except Refusal as refusal:
-        answer = dialect.refusal(refusal.code, refusal.message, Retry.NO, None, endpoint)
+        answer = dialect.refusal(refusal.code, refusal.message, Retry.NO, None, 0)
         assert len(answer.body) < 8_192
         return f"{outcome} {refused_at_most(refusal)}"
     return outcome

@@ -99,10 +99,9 @@ def test_a_clients_words_stay_within_the_answer(name, evil):
         json.loads(message.data)
         assert b"\n" not in message.data
         assert b"\r" not in message.data
-    for endpoint in load_dialect(name).endpoints:
-        answer = load_dialect(name).refusal(Code.BAD_REQUEST, evil, Retry.NO, None, endpoint)
-        json.loads(answer.body)
-        assert all(value.isprintable() for _, value in answer.headers)
+    answer = load_dialect(name).refusal(Code.BAD_REQUEST, evil, Retry.NO, None, 0)
+    json.loads(answer.body)
+    assert all(value.isprintable() for _, value in answer.headers)
 
 
 @pytest.mark.parametrize("evil", EVIL)

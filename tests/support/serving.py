@@ -130,7 +130,7 @@ class PlainDialect:
         self.endpoints = endpoints
 
     def refusal(
-        self, code: Code, message: str, retry: Retry, retry_after_seconds: float | None, endpoint: Endpoint | None
+        self, code: Code, message: str, retry: Retry, retry_after_seconds: float | None, status: int
     ) -> HttpAnswer:
         """Spell a refusal; `forbidden` has a status of its own."""
         body = msgspec.json.encode({self.name: code.value, "message": message})

@@ -262,12 +262,7 @@ class CanonicalDialect:
         raise Unspeakable("the canonical dialect mints no tokens")
 
     def refusal(
-        self,
-        code: Code,
-        message: str,
-        retry: Retry,
-        retry_after_seconds: float | None,
-        endpoint: Endpoint | None,
+        self, code: Code, message: str, retry: Retry, retry_after_seconds: float | None, status: int
     ) -> HttpAnswer:
         """`{"error":{"code","message","retry","retry_after"?}}`; `retry_after` in whole seconds, as the header says it."""
         after = None if retry_after_seconds is None else math.ceil(retry_after_seconds)

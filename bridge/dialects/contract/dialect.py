@@ -137,7 +137,18 @@ class Dialect(Protocol):
         ...
 
     def refusal(
-        self, code: Code, message: str, retry: Retry, retry_after_seconds: float | None, endpoint: Endpoint | None
+        self, code: Code, message: str, retry: Retry, retry_after_seconds: float | None, status: int
     ) -> HttpAnswer:
-        """Spell an HTTP error; `status` is the goodbye table's unless this party's own differs (0 = the table's)."""
+        """Spell an HTTP error.
+
+        Args:
+            code: why.
+            message: in words.
+            retry: whether to come again.
+            retry_after_seconds: when; None = not said.
+            status: that HTTP itself has for it (404, 405, 413 …), for a party whose body repeats it; 0 = the code's.
+
+        Returns:
+            Its `status` is the goodbye table's unless this party's own differs (0 = the table's).
+        """
         ...

@@ -237,15 +237,10 @@ class LiquidityDialect:
         raise Unspeakable("Liquidity mints no tokens")
 
     def refusal(
-        self,
-        code: Code,
-        message: str,
-        retry: Retry,
-        retry_after_seconds: float | None,
-        endpoint: Endpoint | None,
+        self, code: Code, message: str, retry: Retry, retry_after_seconds: float | None, status: int
     ) -> HttpAnswer:
         """Return the base protocol's error body (VENDORS §2.4); for `/v1` nothing is known, so the same."""
-        body: dict[str, object] = {"data": {}, "message": message, "status": STATUSES[code]}
+        body: dict[str, object] = {"data": {}, "message": message, "status": status or STATUSES[code]}
         return HttpAnswer(body=msgspec.json.encode(body), status=STATUSES[code])
 
 

@@ -222,12 +222,7 @@ class TradingViewDialect:
         return HttpAnswer(body=spell_token(token, expires, lifetime, sse_url, websocket_url))
 
     def refusal(
-        self,
-        code: Code,
-        message: str,
-        retry: Retry,
-        retry_after_seconds: float | None,
-        endpoint: Endpoint | None,
+        self, code: Code, message: str, retry: Retry, retry_after_seconds: float | None, status: int
     ) -> HttpAnswer:
         """Return the documented error body (VENDORS §1.8); the status is the goodbye table's."""
         error = {"code": ERROR_CODES[code], "message": message}

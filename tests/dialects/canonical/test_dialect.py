@@ -82,12 +82,12 @@ def test_an_id_may_hold_colons_and_slashes():
 
 
 def test_errors_have_the_contracts_body():
-    answer = DIALECT.refusal(Code.RATE_LIMITED, 'too "fast"', Retry.AFTER, 1.2, None)
+    answer = DIALECT.refusal(Code.RATE_LIMITED, 'too "fast"', Retry.AFTER, 1.2, 0)
     assert json.loads(answer.body) == {
         "error": {"code": "rate_limited", "message": 'too "fast"', "retry": "after", "retry_after": 2}
     }
     assert (answer.status, dict(answer.headers)["content-type"]) == (0, "application/json")
-    answer = DIALECT.refusal(Code.FORBIDDEN, "no", Retry.NO, None, DIALECT.endpoints[0])
+    answer = DIALECT.refusal(Code.FORBIDDEN, "no", Retry.NO, None, 0)
     assert json.loads(answer.body) == {"error": {"code": "forbidden", "message": "no", "retry": "no"}}
 
 

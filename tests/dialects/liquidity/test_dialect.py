@@ -80,9 +80,14 @@ def test_what_would_break_the_query_is_no_id(symbol):
     ],
 )
 def test_an_http_error_has_the_base_protocols_body(code, status):
-    answer = DIALECT.refusal(code, "Too Many Requests.", Retry.AFTER, 5, None)
+    answer = DIALECT.refusal(code, "Too Many Requests.", Retry.AFTER, 5, 0)
     assert json.loads(answer.body) == {"data": {}, "message": "Too Many Requests.", "status": status}
     assert answer.status == status
+
+
+def test_the_body_repeats_the_status_that_http_has_for_it():
+    answer = DIALECT.refusal(Code.BAD_REQUEST, "nothing is here", Retry.NO, None, 404)
+    assert json.loads(answer.body)["status"] == 404
 
 
 def test_a_state_request_for_what_cannot_be_an_asset_is_refused():

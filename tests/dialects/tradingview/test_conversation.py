@@ -371,7 +371,7 @@ def test_a_renewal_has_no_answer():
 
 
 def test_an_http_error_has_the_documented_shape():
-    answer = DIALECT.refusal(Code.UNKNOWN_INSTRUMENT, "Symbol not found", Retry.NO, None, None)
+    answer = DIALECT.refusal(Code.UNKNOWN_INSTRUMENT, "Symbol not found", Retry.NO, None, 0)
     assert json.loads(answer.body) == {
         "success": False,
         "error": {"code": "INVALID_SYMBOL", "message": "Symbol not found"},
