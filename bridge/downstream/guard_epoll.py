@@ -47,10 +47,8 @@ class RationedEpoll:
         await trio.lowlevel.wait_task_rescheduled(abort)
 
     def closing(self, file: int) -> None:
-        """Forget a file before it is closed, and wake who waits for it."""
-        if file in self._known:
-            self._known.remove(file)
-            self._epoll.unregister(file)
+        """Forget a file before it is closed, which the kernel's epoll does by itself, and wake who waits for it."""
+        self._known.discard(file)
         task = self._waiting.pop(file, None)
         if task is not None:
             trio.lowlevel.reschedule(task)

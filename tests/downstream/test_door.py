@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import ssl
 from contextlib import suppress
 
@@ -14,6 +15,7 @@ import trustme
 from bridge.dialects.contract import Endpoint, EndpointKind
 from bridge.downstream import door
 from bridge.downstream.door import OWN_FILES, REFUSALS_AT_ONCE, most_connections
+from bridge.downstream.guard import Guard
 from bridge.downstream.handlers import Handlers
 from bridge.downstream.settings import Certificate, LimitSettings, ListenSettings
 from bridge.downstream.visitors import MOST_ADDRESSES, Visitors, household
@@ -35,6 +37,10 @@ async def stream(house, exchange, scope, receive, send) -> None:
     while not house.closing.is_set():
         await send({"type": "http.response.body", "body": b": here\n\n", "more_body": True})
         await trio.sleep(0.01)
+
+
+async def anybody(scope, receive, send):
+    """Serve nobody: no request is made."""
 
 
 async def nothing(*_):
@@ -154,6 +160,53 @@ async def test_a_full_house_serves_those_inside_and_is_patient_with_few_outside(
             for _ in range(20):
                 assert await inside.receive_some()
         await inside.aclose()
+
+
+@pytest.mark.parametrize(
+    ("at_once", "per_second", "told"), [(2, 1_000, 2), (1_000, 0.001, 0)], ids=["at once", "a second"]
+)
+async def test_a_full_house_tells_few_of_those_outside(monkeypatch, at_once: int, per_second: float, told: int):
+    """Who is told is waited for, and so are not many; nor do many of those that are quick cost an answer each."""
+    monkeypatch.setattr(door, "REFUSALS_AT_ONCE", at_once)
+    monkeypatch.setattr(door, "REFUSALS_PER_SECOND", per_second)
+    async with opened(small_house(served=SERVED, limits=LimitSettings(connections=1)), HANDLERS) as listening:
+        inside = await connect(port_of(listening))
+        await inside.send_all(ASK)
+        await inside.receive_some()
+        outside = [await connect(port_of(listening)) for _ in range(6)]
+        await until(lambda: listening.statistics().refused == 6)
+        for client in outside:
+            with suppress(trio.BrokenResourceError):
+                await client.send_all(ASK)
+        answers = [await said(client) for client in outside]
+        assert [answer[:12] for answer in answers] == [b"HTTP/1.1 503"] * told + [b""] * (6 - told)
+        await inside.aclose()
+
+
+async def test_clients_behind_a_trusted_proxy_come_as_often_as_they_like():
+    limits = LimitSettings(arrivals_per_address_per_second=0.001, connections_per_address=1)
+    listen = ListenSettings(bind=("127.0.0.1:0",), trusted_proxies=("127.0.0.1",))
+    async with opened(small_house(served=SERVED, limits=limits, listen=listen), HANDLERS) as listening:
+        for _ in range(4):
+            client = await connect(port_of(listening))
+            await client.send_all(LAST_WORD)
+            assert (await said(client)).startswith(b"HTTP/1.1 200")
+
+
+async def test_the_kernel_looks_after_clients_whose_machine_vanishes():
+    """A cut cable sends no FIN: what was sent and not confirmed for half a minute, or asked in vain, ends the connection."""
+    guard = Guard(anybody, 1)
+    house_door = door.Door(guard, LimitSettings(), ())
+    async with trio.open_nursery() as nursery:
+        ours, theirs = trio.socket.socket(), await trio.open_tcp_listeners(0, host="127.0.0.1")
+        await ours.connect(theirs[0].socket.getsockname())
+        nursery.start_soon(house_door.enter, await theirs[0].accept())
+        await until(lambda: bool(guard.live))
+        (connection,) = guard.live
+        assert connection.socket.socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert connection.socket.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+        ours.close()
+        await theirs[0].aclose()
 
 
 async def test_an_address_that_comes_too_often_is_closed_unread_and_may_come_again_later():

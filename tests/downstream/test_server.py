@@ -1,6 +1,8 @@
 """The server with clients that we did not write: curl and `websockets`, plain and with TLS; its limits and its end."""
 
+import select
 import shutil
+import socket as socket_of
 import ssl
 from pathlib import Path
 
@@ -181,6 +183,39 @@ async def test_tls_client_that_does_not_read_is_hung_up_on(certified: ListenSett
         await until(lambda: listening.statistics().connections.stalled > 0)
         await until(lambda: not listening.statistics().connections.connections)
         await plain.aclose()
+
+
+class Steps(trio.abc.Instrument):
+    """How many connections took a step in each turn of the event loop."""
+
+    def __init__(self) -> None:
+        self.of_turn: list[int] = []
+
+    def after_io_wait(self, timeout: float) -> None:
+        self.of_turn.append(0)
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        if self.of_turn and task.name.endswith("_run_handler"):
+            self.of_turn[-1] += 1
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="only Linux has epoll")
+@pytest.mark.parametrize("what", ["say a byte", "leave"])
+async def test_many_that_do_something_at_once_are_served_a_few_in_a_turn(what: str):
+    """An event that comes meanwhile is not to wait for all of them."""
+    steps = Steps()
+    async with opened(small_house(served=SERVED), handlers()) as listening:
+        clients = [socket_of.create_connection(("127.0.0.1", port_of(listening))) for _ in range(60)]
+        await until(lambda: listening.statistics().connections.connections == 60)
+        await trio.testing.wait_all_tasks_blocked()
+        trio.lowlevel.add_instrument(steps)
+        for client in clients:
+            client.sendall(b"G") if what == "say a byte" else client.close()
+        await until(lambda: sum(steps.of_turn) >= 60)
+        trio.lowlevel.remove_instrument(steps)
+        for client in clients:
+            client.close()
+    assert max(steps.of_turn) < 12
 
 
 async def test_streams_say_goodbye_and_http2_connections_goaway():
