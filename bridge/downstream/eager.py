@@ -34,6 +34,7 @@ class EagerListener(trio.abc.Listener[trio.SocketStream]):
         socket: its socket.
         tls: as above.
         admits: whether who has this address may come now; everybody may until it is set.
+        ration: how many may come in a turn.
     """
 
     def __init__(self, listener: trio.SocketListener, tls: ssl.SSLContext | None = None) -> None:
@@ -44,7 +45,7 @@ class EagerListener(trio.abc.Listener[trio.SocketStream]):
         self._same = socket.socket(fileno=os.dup(listener.socket.fileno()))
         self._same.settimeout(0)
         self._taken: deque[trio.SocketStream] = deque()
-        self._ration = Ration()
+        self.ration = Ration()
 
     async def accept(self) -> trio.SocketStream:
         """Return the next connection; waits when there is none.
@@ -58,14 +59,16 @@ class EagerListener(trio.abc.Listener[trio.SocketStream]):
         return self._taken.popleft()
 
     def _take(self) -> None:
-        most = self._ration.take(trio.current_time())
+        most = self.ration.take(trio.current_time())
+        if not most:
+            return
         for _ in range(max(most, LOOKED_AT)):
             try:
                 connection, address = self._same.accept()
             except OSError as error:
                 if error.errno in _NO_MORE_FILES and not self._taken:
                     raise
-                self._ration.emptied()  # or one of them was gone again
+                self.ration.emptied()  # or one of them was gone again
                 return
             if not self.admits(address[0]):
                 connection.close()

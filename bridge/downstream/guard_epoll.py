@@ -6,6 +6,7 @@ allows; the kernel keeps the others, and serves them in turn.
 """
 
 import select
+from collections.abc import Callable
 from typing import Final
 
 import trio
@@ -18,13 +19,16 @@ _ONCE: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT if hasat
 class RationedEpoll:
     """Waits for sockets to be readable. One of each server.
 
+    Args:
+        busy: whether something waits that comes first; see `Ration`.
+
     Raises:
         OSError: no more files may be open.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, busy: Callable[[], bool] = bool) -> None:
         self._epoll = select.epoll()
-        self._ration = Ration()
+        self._ration = Ration(busy)
         self._waiting: dict[int, trio.lowlevel.Task] = {}
         self._known: set[int] = set()
 
@@ -64,6 +68,8 @@ class RationedEpoll:
 
     def _wake(self) -> None:
         most = self._ration.take(trio.current_time())
+        if not most:
+            return
         ready = self._epoll.poll(0, most)
         if len(ready) < most:
             self._ration.emptied()

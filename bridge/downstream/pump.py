@@ -74,9 +74,14 @@ class Pump:
         self._batchers: dict[tuple[Codec, Frame], Batcher] = {}
         self._bell = trio.Event()
         self._turn_until = 0.0
+        self._in_a_round = False
 
     def __repr__(self) -> str:
         return f"<Pump {len(self.streams)} streams, {len(self._ready)} ready, {len(self._alarms)} alarms>"
+
+    def busy(self) -> bool:
+        """Whether some stream has something to write."""
+        return self._in_a_round or bool(self._ready)
 
     def push(self, stream: Pumped) -> None:
         """Give a stream its turn in the next round."""
@@ -104,7 +109,9 @@ class Pump:
             while True:
                 self._alarms.ring(trio.current_time() if self._ready else await self._sleep())
                 ready, self._ready = self._ready, []
+                self._in_a_round = True
                 await self._round(ready)
+                self._in_a_round = False
                 if self._ready:
                     await self._give_way()
 

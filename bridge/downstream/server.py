@@ -23,6 +23,8 @@ from bridge.downstream.eager import EagerListener
 from bridge.downstream.guard import Guard, GuardStatistics
 from bridge.downstream.guard_epoll import RationedEpoll
 from bridge.downstream.origin import proxy_networks
+from bridge.downstream.pump import Pump
+from bridge.downstream.ration import Ration
 from bridge.errors import ConfigError
 
 __all__ = ["Listening", "ServerStatistics", "bind_problems", "serve", "serve_app"]
@@ -74,7 +76,7 @@ async def serve_app(
     Raises:
         ConfigError: a port is in use, a certificate cannot be read.
     """
-    epoll = RationedEpoll() if hasattr(select, "epoll") else None
+    epoll = RationedEpoll(house.pump.busy) if hasattr(select, "epoll") else None
     guard = Guard(app, house.limits.write_deadline_seconds, house.limits.heartbeat_seconds or None, epoll)
     door = Door(guard, house.limits, proxy_networks(house.listen))
     keyring = Keyring(read_certificates(house.listen.certificates)) if house.listen.tls_bind else None
@@ -96,7 +98,7 @@ async def serve_app(
             pumping.start_soon(epoll.run)
         async with trio.open_nursery() as connections:
             async with trio.open_nursery() as accepting:
-                accepting.start_soon(_accept, door, listeners, connections)
+                accepting.start_soon(_accept, door, house.pump, listeners, connections)
                 task_status.started(Listening(urls=tuple(urls), statistics=statistics))
                 await house.closing.wait()
                 accepting.cancel_scope.cancel()
@@ -107,10 +109,10 @@ async def serve_app(
         pumping.cancel_scope.cancel()
 
 
-async def _accept(door: Door, listeners: Sequence[EagerListener], into: trio.Nursery) -> None:
+async def _accept(door: Door, pump: Pump, listeners: Sequence[EagerListener], into: trio.Nursery) -> None:
     async with trio.open_nursery() as nursery:
         for each in listeners:
-            each.admits = door.admits
+            each.admits, each.ration = door.admits, Ration(pump.busy)
             enter = partial(door.enter, tls=each.tls)
             nursery.start_soon(partial(trio.serve_listeners, enter, [each], handler_nursery=into))
 

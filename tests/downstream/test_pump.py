@@ -66,6 +66,19 @@ async def test_others_run_during_a_long_round_and_after_a_short_one(autojump_clo
     hog.more = 0
 
 
+async def test_it_is_busy_until_the_last_stream_has_written(autojump_clock, pump):
+    await wait_all_tasks_blocked()
+    assert not pump.busy()
+    streams = [Stream(pump) for _ in range(WRITES_A_TURN * 5)]
+    for stream in streams:
+        pump.push(stream)
+    while not streams[-1].steps:
+        assert pump.busy()
+        await trio.lowlevel.checkpoint()
+    await wait_all_tasks_blocked()
+    assert not pump.busy()
+
+
 async def test_when_others_take_long_the_pump_writes_for_as_long_before_their_next_turn(autojump_clock, pump):
     hog = Stream(pump)
     hog.more = 10**9

@@ -1,6 +1,6 @@
-"""How many are served in a turn: one, but more when turns are long anyway."""
+"""How many are served in a turn: one, but more when turns are long anyway, and none while something else comes first."""
 
-from bridge.downstream.ration import LEAST, MOST, SECONDS_FOR_ONE, Ration
+from bridge.downstream.ration import LEAST, MOST, PATIENCE_SECONDS, SECONDS_FOR_ONE, Ration
 
 
 def test_first_of_a_queue_comes_alone_however_long_there_was_none():
@@ -16,3 +16,13 @@ def test_long_turns_take_as_many_as_half_of_their_time_is_enough_for_and_never_m
     assert ration.take(SECONDS_FOR_ONE / 2) == LEAST
     assert ration.take(SECONDS_FOR_ONE * 6) == 5
     assert ration.take(60.0) == MOST
+
+
+def test_who_comes_second_stands_back_for_a_moment_and_no_longer():
+    busy = True
+    ration = Ration(lambda: busy)
+    assert [ration.take(PATIENCE_SECONDS * part) for part in (0, 0.4, 0.99)] == [0, 0, 0]
+    assert ration.take(PATIENCE_SECONDS) >= LEAST
+    assert ration.take(PATIENCE_SECONDS * 1.5) == 0
+    busy = False
+    assert ration.take(PATIENCE_SECONDS * 1.6) >= LEAST

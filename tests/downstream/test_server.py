@@ -218,6 +218,26 @@ async def test_many_that_do_something_at_once_are_served_a_few_in_a_turn(what: s
     assert max(steps.of_turn) < 12
 
 
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="only Linux has epoll")
+async def test_those_who_come_and_those_who_speak_stand_back_while_events_wait_to_be_written():
+    house, asked = small_house(served=SERVED), []
+
+    def busy() -> bool:
+        asked.append(trio.current_time())
+        return True
+
+    house.pump.busy = busy
+    async with opened(house, handlers()) as listening:
+        client = await connect(port_of(listening))
+        await until(lambda: listening.statistics().connections.connections == 1)
+        assert asked, "somebody came while events waited, and nobody looked"
+        before = len(asked)
+        await client.send_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert (await client.receive_some()).startswith(b"HTTP/1.1 200"), "it is served all the same, a little later"
+        assert len(asked) > before
+        await client.aclose()
+
+
 async def test_streams_say_goodbye_and_http2_connections_goaway():
     house = small_house(served=SERVED)
     async with opened(house, handlers()) as listening:
