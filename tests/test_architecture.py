@@ -78,8 +78,8 @@ MAY_AWAIT = {
     "cli/tail.py",
     "hub/hub.py",
     "hub/interest.py",
-    "hub/lineups.py",
-    "hub/tap.py",
+    "hub/lineups/lineups.py",
+    "hub/lineups/tap.py",
 }
 """Files outside the two wings' edges that may be async; the wings' own are listed in the folders below."""
 
@@ -182,16 +182,26 @@ def contracts(module: Path) -> bool:
     return module.name == "contract.py" or "contract" in module.relative_to(BRIDGE).parts
 
 
-UPSTREAM_AWAITS = """
-    answer ask bell body borrowed carrier changes connectors door entrance exchange feed handover http ladder_feed
-    line link lookout orders pace polling prompt repairs rung shelter silence sse stream_feed tape token_sources
-    tokens tunnel visitors vouching watches websocket websocket_connection
-"""
-DOWNSTREAM_AWAITS = """
-    admission answers binds connection control dispatcher documents door eager guard guard_buffer guard_connection guard_epoll
-    guard_h11 guard_h2 guard_socket guard_tasks guard_websocket jwks mint news outlet outlet_asgi outlet_direct outlet_h2 outlets
-    past patch polling pump seam server sse state tokens vouching websocket
-"""
+UPSTREAM_AWAITS = {
+    "": "ask bell changes feed polling shelter stream_feed tape visitors vouching",
+    "network": "answer body connectors exchange http line prompt silence sse tunnel websocket websocket_connection",
+    "credentials": "borrowed sources tokens",
+    "slots": "carrier door entrance handover link pace",
+    "watches": "lookout orders repairs watches",
+    "ladder": "feed rung",
+}
+DOWNSTREAM_AWAITS = {
+    "": "server",
+    "door": "binds door eager",
+    "guard": "buffer connection epoll guard h11 h2 socket tasks websocket",
+    "access": "admission jwks tokens vouching",
+    "questions": "news past",
+    "outlets": "asgi choice direct h2 outlet seam",
+    "fanout": "pump",
+    "streams": "connection sse websocket",
+    "requests": "answers control dispatcher mint patch polling state",
+    "specs": "documents",
+}
 
 
 def test_only_the_listed_files_may_await():
@@ -199,9 +209,57 @@ def test_only_the_listed_files_may_await():
     edges = {name for name in found if name.startswith(("upstream/", "downstream/"))}
     assert found - edges == MAY_AWAIT & found
     assert not (found - edges) - MAY_AWAIT
-    listed = {f"upstream/{name}.py" for name in UPSTREAM_AWAITS.split()}
-    listed |= {f"downstream/{name}.py" for name in DOWNSTREAM_AWAITS.split()}
+    listed = set()
+    for wing, folders in (("upstream", UPSTREAM_AWAITS), ("downstream", DOWNSTREAM_AWAITS)):
+        for folder, names in folders.items():
+            listed |= {Path(wing, folder, f"{name}.py").as_posix() for name in names.split()}
     assert edges == listed
+
+
+BELOW = {
+    "upstream": {
+        "network": "",
+        "credentials": "network",
+        "session": "",
+        "standing": "network session",
+        "slots": "credentials network session standing",
+        "watches": "standing",
+        "ladder": "credentials slots standing watches",
+    },
+    "hub": {
+        "subscribers": "",
+        "state": "subscribers",
+        "inlet": "state",
+        "lineups": "inlet",
+    },
+    "downstream": {
+        "guard": "",
+        "access": "",
+        "questions": "",
+        "outlets": "guard",
+        "fanout": "outlets",
+        "streams": "access questions fanout outlets",
+        "requests": "access questions fanout outlets streams",
+        "specs": "requests",
+        "door": "access guard requests",
+    },
+}
+"""What each folder of a part may import of the others, beside the files that stand between them."""
+
+FOLDERS = [(part, folder) for part, folders in BELOW.items() for folder in folders]
+
+
+@pytest.mark.parametrize(("part", "folder"), FOLDERS)
+def test_the_folders_of_a_part_stand_on_one_another(part, folder):
+    between = {module.stem for module in (BRIDGE / part).glob("*.py")}
+    for module in (BRIDGE / part / folder).glob("*.py"):
+        used = {name.split(".")[2] for name in imports(module) if name.startswith(f"bridge.{part}.")}
+        assert used <= {folder, *BELOW[part][folder].split(), *between}, module.name
+
+
+@pytest.mark.parametrize("part", BELOW)
+def test_every_folder_has_its_place(part):
+    assert {module.parent.name for module in (BRIDGE / part).glob("*/*.py")} == set(BELOW[part])
 
 
 @pytest.mark.parametrize("module", MODULES, ids=dotted)

@@ -12,7 +12,7 @@ from bridge.app.house import (
 )
 from bridge.app.plaintext import plain_upstream
 from bridge.app.reload import Prepared, Reloader, prepare
-from bridge.downstream.tokens import TokenGrant
+from bridge.downstream.access.tokens import TokenGrant
 
 __all__ = [
     "SIMULATED_ACCOUNT",

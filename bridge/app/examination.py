@@ -12,12 +12,12 @@ from bridge.app.visiting import has_private_feeds
 from bridge.config import Config
 from bridge.dialects.contract import Transport
 from bridge.dialects.loader import load_dialect
-from bridge.downstream.binds import bind_problems, parse_bind
-from bridge.downstream.certificates import read_certificates
+from bridge.downstream.door.binds import bind_problems, parse_bind
+from bridge.downstream.door.certificates import read_certificates
 from bridge.errors import ConfigError
 from bridge.model import InstrumentId, Interval, Topic, TopicKind
 from bridge.upstream.derivable import sources_of
-from bridge.upstream.route import read_route
+from bridge.upstream.network.route import read_route
 from bridge.upstream.settings import FeedSettings
 
 _LADDER_KINDS = (TopicKind.QUOTE, TopicKind.TRADE, TopicKind.BOOK)

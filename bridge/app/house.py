@@ -26,11 +26,11 @@ from bridge.clock import steady_clock, wall_clock
 from bridge.config import Config
 from bridge.dialects.contract import Answer, Outcome, Question, SymbolTable
 from bridge.dialects.loader import load_dialect
-from bridge.downstream.admission import Gate
+from bridge.downstream.access.admission import Gate
+from bridge.downstream.access.tokens import TokenGrant, mint_token
 from bridge.downstream.contract import House, Resolve, ServedDialect
 from bridge.downstream.server import Listening, serve
 from bridge.downstream.settings import AuthSettings, DialectSettings, LimitSettings, ListenSettings
-from bridge.downstream.tokens import TokenGrant, mint_token
 from bridge.errors import ConfigError
 from bridge.hub.hub import Hub
 from bridge.hub.interest import Sources

@@ -11,8 +11,8 @@ from bridge.dialects.contract import Answer, Question, Transport
 from bridge.downstream.contract import House
 from bridge.downstream.readiness import FeedReadiness, Readiness
 from bridge.hub.hub import Hub
-from bridge.hub.lineups import Lineups
-from bridge.hub.tap import Tap
+from bridge.hub.lineups.lineups import Lineups
+from bridge.hub.lineups.tap import Tap
 from bridge.model import FeedHealth, FeedName
 from bridge.upstream.arbiter import Arbiter
 from bridge.upstream.contract import Feed

@@ -10,10 +10,10 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from bridge.config import Config
-from bridge.downstream.binds import Bind, parse_bind
+from bridge.downstream.door.binds import Bind, parse_bind
 from bridge.downstream.settings import ListenSettings
 from bridge.errors import ConfigError
-from bridge.upstream.route import Address, address_of, read_address
+from bridge.upstream.network.route import Address, address_of, read_address
 from bridge.upstream.settings import FeedSettings
 
 _URLS = ("url", "websocket_url", "rest_url", "token_url")

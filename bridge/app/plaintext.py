@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from bridge.config import Config
-from bridge.downstream.binds import parse_bind
+from bridge.downstream.door.binds import parse_bind
 
 _PLAIN = ("http", "ws")
 

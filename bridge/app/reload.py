@@ -18,12 +18,12 @@ from bridge.app.serving import hub_settings, served_dialects
 from bridge.config import Config, changed_keys, load_config
 from bridge.dialects.contract import SymbolTable, Transport
 from bridge.dialects.loader import load_dialect
-from bridge.downstream.certificates import Contexts, read_certificates
 from bridge.downstream.contract import House
+from bridge.downstream.door.certificates import Contexts, read_certificates
 from bridge.downstream.rules import Rules, adopt
 from bridge.errors import ConfigError
 from bridge.hub.hub import Hub
-from bridge.hub.lineups import Lineups
+from bridge.hub.lineups.lineups import Lineups
 from bridge.model import InstrumentId
 from bridge.upstream.arbiter import Arbiter
 

@@ -10,17 +10,17 @@ from bridge.clock import wall_clock
 from bridge.config import Config
 from bridge.dialects.contract import Answer, Question, SymbolTable
 from bridge.dialects.loader import load_dialect
-from bridge.downstream.admission import Gate
+from bridge.downstream.access.admission import Gate
+from bridge.downstream.access.jwks import JwksCache
+from bridge.downstream.access.vouching import Vouchers
 from bridge.downstream.contract import House, Show, Voucher
-from bridge.downstream.jwks import JwksCache
 from bridge.downstream.readiness import Readiness
 from bridge.downstream.settings import AuthSettings
-from bridge.downstream.vouching import Vouchers
 from bridge.model import FeedName
 from bridge.model.account import is_private
 from bridge.upstream.feed import FeedTools
-from bridge.upstream.http import plain_client
-from bridge.upstream.route import read_route
+from bridge.upstream.network.http import plain_client
+from bridge.upstream.network.route import read_route
 from bridge.upstream.settings import ClientTokens, FeedSettings
 from bridge.upstream.visitors import Visited, Visitors, VisitorTools, order_transport
 from bridge.upstream.vouching import Vouching

@@ -18,13 +18,13 @@ import trio
 
 from bridge.clock import Clock
 from bridge.dialects.contract import Answer, Dialect, Question, Request, SymbolTable, Transport
-from bridge.downstream.certificates import Contexts
-from bridge.downstream.codec import Codecs
-from bridge.downstream.jwks import JwksCache
-from bridge.downstream.pump import Pump
+from bridge.downstream.access.jwks import JwksCache
+from bridge.downstream.door.certificates import Contexts
+from bridge.downstream.fanout.codec import Codecs
+from bridge.downstream.fanout.pump import Pump
 from bridge.downstream.readiness import Readiness
-from bridge.downstream.registry import Connections
 from bridge.downstream.settings import AuthSettings, DialectSettings, LimitSettings, ListenSettings
+from bridge.downstream.streams.registry import Connections
 from bridge.hub.hub import Hub
 from bridge.model import AccountId, FeedName, Topic, TopicKind, UnixNanos, Want
 

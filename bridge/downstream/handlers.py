@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 from bridge.dialects.contract import Endpoint, EndpointKind
 from bridge.downstream.contract import Exchange, House
-from bridge.downstream.control import Handler
-from bridge.downstream.documents import tell_asyncapi, tell_openapi
-from bridge.downstream.endpoints import ASYNCAPI, INSTRUMENTS, OPENAPI, POLL, STREAM
-from bridge.downstream.mint import mint
-from bridge.downstream.outlet import Receive, Scope, Send
-from bridge.downstream.patch import patch
-from bridge.downstream.polling import poll
-from bridge.downstream.sse import head_of_sse, serve_sse
-from bridge.downstream.state import instruments, state
-from bridge.downstream.websocket import serve_websocket
+from bridge.downstream.outlets.outlet import Receive, Scope, Send
+from bridge.downstream.requests.control import Handler
+from bridge.downstream.requests.endpoints import ASYNCAPI, INSTRUMENTS, OPENAPI, POLL, STREAM
+from bridge.downstream.requests.mint import mint
+from bridge.downstream.requests.patch import patch
+from bridge.downstream.requests.polling import poll
+from bridge.downstream.requests.state import instruments, state
+from bridge.downstream.specs.documents import tell_asyncapi, tell_openapi
+from bridge.downstream.streams.sse import head_of_sse, serve_sse
+from bridge.downstream.streams.websocket import serve_websocket
 
 StreamHandler = Callable[[House, Exchange, Scope, Receive, Send], Awaitable[None]]
 """Serves one stream until it has ended or its client is gone; raises `Refusal` only before its first word."""

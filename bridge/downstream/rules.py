@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bridge.downstream.certificates import Contexts
 from bridge.downstream.contract import House, ServedDialect
+from bridge.downstream.door.certificates import Contexts
 from bridge.downstream.settings import AuthSettings, LimitSettings, ListenSettings
 from bridge.model import FeedName
 

@@ -14,17 +14,17 @@ import structlog
 import trio
 from hypercorn.typing import ASGIFramework
 
-from bridge.downstream.binds import bind_problems, open_listeners, parse_bind
-from bridge.downstream.certificates import Keyring, read_certificates
+from bridge.downstream.access.origin import proxy_networks
 from bridge.downstream.contract import House
-from bridge.downstream.dispatcher import Dispatcher
-from bridge.downstream.door import Door
-from bridge.downstream.eager import EagerListener
-from bridge.downstream.guard import Guard, GuardStatistics
-from bridge.downstream.guard_epoll import RationedEpoll
-from bridge.downstream.origin import proxy_networks
-from bridge.downstream.pump import Pump
-from bridge.downstream.ration import Ration
+from bridge.downstream.door.binds import bind_problems, open_listeners, parse_bind
+from bridge.downstream.door.certificates import Keyring, read_certificates
+from bridge.downstream.door.door import Door
+from bridge.downstream.door.eager import EagerListener
+from bridge.downstream.fanout.pump import Pump
+from bridge.downstream.guard.epoll import RationedEpoll
+from bridge.downstream.guard.guard import Guard, GuardStatistics
+from bridge.downstream.guard.ration import Ration
+from bridge.downstream.requests.dispatcher import Dispatcher
 from bridge.errors import ConfigError
 
 __all__ = ["Listening", "ServerStatistics", "bind_problems", "serve", "serve_app"]

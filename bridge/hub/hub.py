@@ -10,23 +10,23 @@ from collections.abc import Sequence
 import trio
 
 from bridge.clock import Clock
-from bridge.hub import join
-from bridge.hub.apply import Applier
-from bridge.hub.bound import Bound
-from bridge.hub.containment import Containment
 from bridge.hub.contract import Log, Publication
 from bridge.hub.cursor import Cursor
-from bridge.hub.folding import Folds
-from bridge.hub.intake import Ask, Intake
+from bridge.hub.inlet.containment import Containment
+from bridge.hub.inlet.intake import Ask, Intake
+from bridge.hub.inlet.suspicions import FeedSuspicions
 from bridge.hub.interest import FeedInterest, InterestLedger, Sources, Watcher, as_asked
-from bridge.hub.join import Here, Page
-from bridge.hub.refusals import Refusals
-from bridge.hub.replay import Replays
 from bridge.hub.settings import HubSettings
+from bridge.hub.state import join
+from bridge.hub.state.apply import Applier
+from bridge.hub.state.join import Here, Page
+from bridge.hub.state.refusals import Refusals
+from bridge.hub.state.replay import Replays
+from bridge.hub.state.topic import TopicRecord, Topics
 from bridge.hub.statistics import HubStatistics
-from bridge.hub.subscription import Subscription
-from bridge.hub.suspicions import FeedSuspicions
-from bridge.hub.topic import TopicRecord, Topics
+from bridge.hub.subscribers.bound import Bound
+from bridge.hub.subscribers.folding import Folds
+from bridge.hub.subscribers.subscription import Subscription
 from bridge.model import (
     FeedName,
     FeedStatus,

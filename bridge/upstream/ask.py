@@ -38,8 +38,8 @@ from bridge.model import (
     UpstreamEvent,
 )
 from bridge.upstream.contract import Connector, Publish
-from bridge.upstream.refusals import Head, refusal
-from bridge.upstream.tokens import TokenKeeper
+from bridge.upstream.credentials.tokens import TokenKeeper
+from bridge.upstream.network.refusals import Head, refusal
 
 INTERVAL_SECONDS = 0.2
 """Between two requests to one vendor: five a second is the lowest rate that a vendor names (TradingView, VENDORS §1.7)."""

@@ -15,24 +15,24 @@ from bridge.errors import ConfigError
 from bridge.model import AccountId, FeedName
 from bridge.model.account import is_private
 from bridge.upstream.ask import AskTools
-from bridge.upstream.borrowed import BorrowedKeeper
-from bridge.upstream.connectors import open_connector
 from bridge.upstream.contract import Connector, Feed, Interest, Publish, Suspicions
-from bridge.upstream.http import HttpClient, open_client
-from bridge.upstream.in_force import InForce
-from bridge.upstream.ladder_feed import LadderFeed
-from bridge.upstream.ladder_tools import LadderTools
+from bridge.upstream.credentials.borrowed import BorrowedKeeper
+from bridge.upstream.credentials.sources import Source
+from bridge.upstream.credentials.tokens import KeeperTerms, SourceKeeper, TokenKeeper, make_keeper
+from bridge.upstream.ladder.feed import LadderFeed
+from bridge.upstream.ladder.reach import Reach
+from bridge.upstream.ladder.rung import Rung
+from bridge.upstream.ladder.tools import LadderTools
+from bridge.upstream.network.connectors import open_connector
+from bridge.upstream.network.http import HttpClient, open_client
+from bridge.upstream.network.in_force import InForce
 from bridge.upstream.polling import PollingFeed
-from bridge.upstream.reach import Reach
-from bridge.upstream.rung import Rung
 from bridge.upstream.settings import FeedSettings
-from bridge.upstream.standing import Standing
+from bridge.upstream.standing.standing import Standing
 from bridge.upstream.stream_feed import StreamFeed
 from bridge.upstream.stream_terms import StreamTerms
-from bridge.upstream.token_sources import Source
-from bridge.upstream.tokens import KeeperTerms, SourceKeeper, TokenKeeper, make_keeper
-from bridge.upstream.watches import WatchTerms
-from bridge.upstream.witness import Witness
+from bridge.upstream.watches.watches import WatchTerms
+from bridge.upstream.watches.witness import Witness
 
 
 class FeedTools(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,12 +30,12 @@ from bridge.upstream.backoff import BASE_SECONDS, CAP_SECONDS, Backoff
 from bridge.upstream.bell import Bell
 from bridge.upstream.changes import first_of
 from bridge.upstream.contract import FeedStatistics, Interest
-from bridge.upstream.orders import FINAL_STATUSES
 from bridge.upstream.roster import call_roll
+from bridge.upstream.session.subject import subject_of
 from bridge.upstream.shelter import sheltered
-from bridge.upstream.standing import Standing
+from bridge.upstream.standing.standing import Standing
 from bridge.upstream.stream_feed import COLLECT_SECONDS
-from bridge.upstream.subject import subject_of
+from bridge.upstream.watches.orders import FINAL_STATUSES
 
 POLL_SECONDS = 5.0
 """For a kind of topic whose interval the vendor does not name; the slowest it names for another."""

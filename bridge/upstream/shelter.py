@@ -7,7 +7,7 @@ import trio
 
 from bridge.errors import Mistake
 from bridge.upstream.backoff import BASE_SECONDS, Backoff
-from bridge.upstream.standing import Standing
+from bridge.upstream.standing.standing import Standing
 
 MISTAKE_CAP_SECONDS = 300.0
 """The longest ceiling between two attempts of what broke by a mistake of ours: it seldom mends itself, and each attempt costs the

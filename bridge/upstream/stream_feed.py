@@ -22,15 +22,15 @@ from bridge.dialects.contract import (
 from bridge.model import Code, FeedName, Topic, UpstreamEvent
 from bridge.upstream.ask import Asker, AskTools
 from bridge.upstream.bell import Bell
-from bridge.upstream.carrier import Carrier
-from bridge.upstream.carrier_tools import CarrierTools
 from bridge.upstream.changes import first_of
 from bridge.upstream.contract import FeedStatistics
-from bridge.upstream.door import Door
-from bridge.upstream.freshness import Freshness
-from bridge.upstream.link import LinkTools
-from bridge.upstream.lookout import Lookout
-from bridge.upstream.planner import (
+from bridge.upstream.roster import call_roll
+from bridge.upstream.session.session import Session
+from bridge.upstream.shelter import sheltered
+from bridge.upstream.slots.carrier import Carrier
+from bridge.upstream.slots.door import Door
+from bridge.upstream.slots.link import LinkTools
+from bridge.upstream.slots.planner import (
     Add,
     Change,
     Close,
@@ -43,12 +43,12 @@ from bridge.upstream.planner import (
     plan,
     planned_slots,
 )
-from bridge.upstream.roster import call_roll
-from bridge.upstream.session import Session
-from bridge.upstream.shelter import sheltered
-from bridge.upstream.standing import Standing
+from bridge.upstream.slots.tools import CarrierTools
+from bridge.upstream.standing.freshness import Freshness
+from bridge.upstream.standing.standing import Standing
 from bridge.upstream.stream_terms import StreamTerms
-from bridge.upstream.watches import watches_of
+from bridge.upstream.watches.lookout import Lookout
+from bridge.upstream.watches.watches import watches_of
 
 COLLECT_SECONDS = 0.1
 """How long changes of interest are collected before the vendor is told."""

@@ -7,7 +7,7 @@ import msgspec
 from bridge.dialects.contract import Transport, TransportProfile
 from bridge.model import AccountId
 from bridge.upstream.contract import Interest
-from bridge.upstream.watches import WatchTerms
+from bridge.upstream.watches.watches import WatchTerms
 
 
 class StreamTerms(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,7 +25,7 @@ from bridge.tape import Tape
 from bridge.upstream.contract import FeedStatistics
 from bridge.upstream.derivable import sources_of
 from bridge.upstream.feed import FeedTools
-from bridge.upstream.standing import Standing
+from bridge.upstream.standing.standing import Standing
 
 AT_ONCE = 100
 """Events published without letting others run: about a millisecond's worth."""

@@ -31,9 +31,9 @@ from bridge.model.account import is_private, vendor_feed
 from bridge.upstream.backoff import BASE_SECONDS, CAP_SECONDS, Backoff
 from bridge.upstream.bell import Bell
 from bridge.upstream.contract import Feed, FeedStatistics
+from bridge.upstream.credentials.sources import HandedSource
 from bridge.upstream.feed import FeedTools, open_feed
 from bridge.upstream.settings import FeedSettings
-from bridge.upstream.token_sources import HandedSource
 
 RECHECK_SECONDS = 30.0
 """How often the wall clock, which may be set, is compared with a token's end."""

@@ -26,7 +26,7 @@ from bridge.errors import TransportLost
 from bridge.model import Code, FeedName, UnixNanos
 from bridge.upstream.ask import INTERVAL_SECONDS
 from bridge.upstream.feed import site_of
-from bridge.upstream.http import HttpClient, open_client
+from bridge.upstream.network.http import HttpClient, open_client
 from bridge.upstream.settings import ClientTokens, FeedSettings
 
 ANSWER_SECONDS = 5.0

@@ -13,13 +13,13 @@ import trio
 
 from bridge.clock import wall_clock
 from bridge.dialects.contract import HttpRequest
-from bridge.downstream import outlets
-from bridge.downstream.outlet import AsgiMessage, Outlet, Receive, Scope, Send, Surroundings
+from bridge.downstream.outlets import choice
+from bridge.downstream.outlets.outlet import AsgiMessage, Outlet, Receive, Scope, Send, Surroundings
 from bridge.errors import BridgeError
-from bridge.upstream.http import open_client
+from bridge.upstream.network.http import open_client
+from bridge.upstream.network.websocket import open_websocket_connector
+from bridge.upstream.network.websocket_connection import WebSocketConnection, WebSocketTerms
 from bridge.upstream.settings import FeedSettings
-from bridge.upstream.websocket import open_websocket_connector
-from bridge.upstream.websocket_connection import WebSocketConnection, WebSocketTerms
 from bridge.wire.websocket import text_frame
 
 PATIENCE_SECONDS = 30.0
@@ -31,7 +31,7 @@ async def echo_app(scope: Scope, receive: Receive, send: Send) -> None:
         written = Written()
         around = Surroundings(nursery.start_soon, written.set, nursery.cancel_scope.cancel, PATIENCE_SECONDS)
         await receive()  # websocket.connect
-        outlet = await outlets.websocket(scope, send, None)(around)
+        outlet = await choice.websocket(scope, send, None)(around)
         with suppress(trio.BrokenResourceError):
             while (message := await receive())["type"] == "websocket.receive":
                 await _answer(message, outlet, written, send)

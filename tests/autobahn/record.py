@@ -161,7 +161,7 @@ Recorded with {versions}.
 """
 
 BETWEEN = """
-No case fails. The server takes messages of 64 KiB from clients (`MAX_MESSAGE_BYTES` in `bridge/downstream/guard_terms.py`); for
+No case fails. The server takes messages of 64 KiB from clients (`MAX_MESSAGE_BYTES` in `bridge/downstream/guard/terms.py`); for
 group 9 alone that bound was raised to the suite's 16 MiB, which is the client's own.
 
 ## What is not simply OK

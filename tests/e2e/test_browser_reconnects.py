@@ -13,10 +13,11 @@ import trio
 import trustme
 
 from bridge.app import Running
-from bridge.downstream import comebacks, sse
-from bridge.downstream.guard_h2 import GuardedH2
-from bridge.downstream.guard_h11 import GuardedH11
+from bridge.downstream import comebacks
+from bridge.downstream.guard.h2 import GuardedH2
+from bridge.downstream.guard.h11 import GuardedH11
 from bridge.downstream.settings import ApiKey, AuthSettings, Certificate, DialectSettings
+from bridge.downstream.streams import sse
 from bridge.model import Trade
 from tests.support.browser import CLOSED, CONNECTING, OPEN, Watched, page_site, watching
 from tests.support.faults import End, FaultProxy, fault_proxy

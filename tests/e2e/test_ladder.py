@@ -15,7 +15,7 @@ from bridge.dialects.contract import Transport
 from bridge.downstream.settings import AuthSettings, ListenSettings
 from bridge.model import FeedName, InstrumentId, Trade
 from bridge.tape import generate
-from bridge.upstream import ladder, trial
+from bridge.upstream.ladder import ladder, trial
 from bridge.upstream.settings import FeedSettings
 from tests.support.readers import TRANSPORTS, Reader, until
 from tests.support.stage import bridge, config_of, feed_of, vendor

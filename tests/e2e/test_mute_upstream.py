@@ -3,7 +3,8 @@
 import pytest
 import trio
 
-from bridge.upstream import freshness, lookout
+from bridge.upstream.standing import freshness
+from bridge.upstream.watches import lookout
 from tests.support.readers import TRANSPORTS, Reader, until
 from tests.support.stage import bridge, config_of, feed_of, vendor
 

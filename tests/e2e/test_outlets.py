@@ -14,7 +14,7 @@ import wsproto.events
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.downstream import outlets
+from bridge.downstream.outlets import choice
 from tests.support.asgi import Bench
 from tests.support.serving import until
 from tests.support.streams import (
@@ -44,7 +44,7 @@ WAYS: dict[str, tuple[type[Follower], str | None]] = {
 @pytest.fixture(autouse=True)
 def _reference(monkeypatch: pytest.MonkeyPatch):
     """Serve who asks for it over ASGI."""
-    monkeypatch.setattr(outlets, "direct_path", only_asgi_when_asked(outlets.direct_path))
+    monkeypatch.setattr(choice, "direct_path", only_asgi_when_asked(choice.direct_path))
 
 
 @pytest.fixture

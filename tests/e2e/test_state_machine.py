@@ -57,7 +57,12 @@ EXAMPLES = int(os.environ.get("EXAMPLES", "8"))
 
 SPEAK_SECONDS = 0.7
 
-NO_TASKS_OF = ("bridge.downstream.connection", "bridge.upstream.link", "bridge.upstream.carrier", "hypercorn")
+NO_TASKS_OF = (
+    "bridge.downstream.streams.connection",
+    "bridge.upstream.slots.link",
+    "bridge.upstream.slots.carrier",
+    "hypercorn",
+)
 
 
 @dataclass

@@ -9,11 +9,11 @@ from random import Random
 import jwt
 
 from bridge.dialects.contract import Refusal
-from bridge.downstream.entitlement import may_see
-from bridge.downstream.jwks import usable
+from bridge.downstream.access.entitlement import may_see
+from bridge.downstream.access.jwks import usable
+from bridge.downstream.access.tokens import LIMIT_NAMES, read_token
+from bridge.downstream.access.vouching import Vouchers
 from bridge.downstream.settings import AuthSettings
-from bridge.downstream.tokens import LIMIT_NAMES, read_token
-from bridge.downstream.vouching import Vouchers
 from bridge.model import SECONDS, Topic, TopicKind, UnixNanos
 from tests.fuzz.clients import refused_at_most
 from tests.fuzz.hunt import Judge, Target, told

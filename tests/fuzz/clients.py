@@ -19,7 +19,7 @@ from bridge.dialects.contract import (
 )
 from bridge.dialects.loader import load_dialect
 from bridge.downstream.goodbyes import problem
-from bridge.downstream.patch import _read as read_change
+from bridge.downstream.requests.patch import _read as read_change
 from bridge.model import Topic
 from tests.dialects.sample import CURSOR, TS_RECV
 from tests.dialects.stage import NAMES, SAMPLES, symbols_of

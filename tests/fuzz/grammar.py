@@ -7,7 +7,7 @@ from bridge.dialects.loader import load_dialect
 from bridge.errors import VendorProtocolError
 from bridge.hub.cursor import Cursor
 from bridge.model import Topic
-from bridge.upstream.refusals import MAX_RETRY_AFTER_SECONDS, WORDS_LENGTH, parse_head, refusal, retry_after
+from bridge.upstream.network.refusals import MAX_RETRY_AFTER_SECONDS, WORDS_LENGTH, parse_head, refusal, retry_after
 from bridge.wire.sse import SseMessage, SseParser, sse_comment, sse_message
 from tests.dialects.sample import TS_RECV
 from tests.dialects.stage import NAMES

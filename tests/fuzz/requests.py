@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 from bridge.config.rules import MIN_SECRET_BYTES
 from bridge.dialects.contract import Endpoint, EndpointKind, Refusal, Request, SymbolTable, Transport
 from bridge.dialects.loader import load_dialect
+from bridge.downstream.access.identity import shown_token
+from bridge.downstream.access.origin import cors_headers, host_allowed, origin_allowed, proxy_networks
 from bridge.downstream.contract import ServedDialect
-from bridge.downstream.identity import shown_token
-from bridge.downstream.incoming import arrival, peer_of, request_of
-from bridge.downstream.origin import cors_headers, host_allowed, origin_allowed, proxy_networks
-from bridge.downstream.polling import read_poll
-from bridge.downstream.routes import allowed_methods, choose, matches, raw_path, routes_of
+from bridge.downstream.requests.incoming import arrival, peer_of, request_of
+from bridge.downstream.requests.polling import read_poll
+from bridge.downstream.requests.routes import allowed_methods, choose, matches, raw_path, routes_of
 from bridge.downstream.settings import AuthSettings, LimitSettings, ListenSettings
 from bridge.model import Retry
 from tests.dialects.stage import NAMES, SAMPLES, symbols_of

@@ -8,16 +8,16 @@ import pytest
 from bridge.config import parse_config
 from bridge.dialects.contract import Frame, Lane, Refusal, Transport
 from bridge.dialects.loader import load_dialect
-from bridge.downstream.incoming import arrival
-from bridge.downstream.jwks import usable
-from bridge.downstream.origin import Way, origin_allowed, plain_address
-from bridge.downstream.patch import _read as read_change
-from bridge.downstream.routes import raw_path
+from bridge.downstream.access.jwks import usable
+from bridge.downstream.access.origin import Way, origin_allowed, plain_address
+from bridge.downstream.access.tokens import read_token
+from bridge.downstream.requests.incoming import arrival
+from bridge.downstream.requests.patch import _read as read_change
+from bridge.downstream.requests.routes import raw_path
 from bridge.downstream.settings import AuthSettings, ListenSettings
-from bridge.downstream.tokens import read_token
 from bridge.errors import ConfigError, VendorProtocolError
 from bridge.model import SECONDS, Code
-from bridge.upstream.refusals import retry_after
+from bridge.upstream.network.refusals import retry_after
 from tests.dialects.sample import TS_RECV
 from tests.dialects.stage import asked_of, symbols_of
 from tests.fuzz.claims import NOW, SECRET, sign

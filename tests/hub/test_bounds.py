@@ -7,13 +7,13 @@ import trio
 
 from bridge.book import Book
 from bridge.broker.memory import MemoryLog
-from bridge.hub import suspicions as module
-from bridge.hub.assemble import EXTRA_FIELDS, Assembler, Numbering
-from bridge.hub.doubles import MOST_INSTRUMENTS, Doubles
 from bridge.hub.hub import Hub
-from bridge.hub.lineups import SWEEP_SECONDS, Lineups
+from bridge.hub.inlet import suspicions as module
+from bridge.hub.inlet.assemble import EXTRA_FIELDS, Assembler, Numbering
+from bridge.hub.inlet.suspicions import Suspicions
+from bridge.hub.lineups.doubles import MOST_INSTRUMENTS, Doubles
+from bridge.hub.lineups.lineups import SWEEP_SECONDS, Lineups
 from bridge.hub.settings import HubSettings
-from bridge.hub.suspicions import Suspicions
 from bridge.model import (
     BookDelta,
     BookSnapshot,
@@ -25,8 +25,8 @@ from bridge.model import (
     UnixNanos,
     Want,
 )
+from tests.hub.inlet.test_suspicions import FEED, ROOMY, X, levels
 from tests.hub.test_set_clock import Clocks
-from tests.hub.test_suspicions import FEED, ROOMY, X, levels
 
 
 def test_a_book_that_only_grows_is_suspected(monkeypatch):

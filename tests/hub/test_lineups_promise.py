@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bridge.broker.memory import MemoryLog
 from bridge.hub.hub import Bound, Hub
-from bridge.hub.lineups import Lineups
+from bridge.hub.lineups.lineups import Lineups
 from bridge.hub.settings import HubSettings
 from bridge.model import (
     BookDelta,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from bridge.hub import bound, handout, runs
+from bridge.hub.subscribers import bound, handout, runs
 from bridge.model import Wishes
 from tests.hub.slow_client import SlowClient, SlowWorld
 from tests.hub.world import ORDER, TRADE

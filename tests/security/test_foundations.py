@@ -10,10 +10,10 @@ import trustme
 
 from bridge.app.plaintext import plain_places
 from bridge.config import effective, parse_config
-from bridge.downstream.certificates import PROTOCOLS, read_certificates
+from bridge.downstream.door.certificates import PROTOCOLS, read_certificates
 from bridge.downstream.settings import Certificate
 from bridge.errors import ConfigError
-from bridge.upstream.route import read_route
+from bridge.upstream.network.route import read_route
 from bridge.upstream.settings import FeedSettings
 from tests.support.data import ROOT
 

@@ -17,13 +17,13 @@ from bridge.clock import TrioClock
 from bridge.dialects.contract import Answer, Outcome, Question, Refusal, Request, SymbolTable, Transport
 from bridge.dialects.contract.profile import Aliases
 from bridge.dialects.loader import load_dialect
-from bridge.downstream.admission import Gate
+from bridge.downstream.access.admission import Gate
+from bridge.downstream.access.tokens import TokenGrant, mint_token
 from bridge.downstream.contract import Exchange, House, Peer, ServedDialect
 from bridge.downstream.readiness import Readiness
 from bridge.downstream.settings import AuthSettings, DialectSettings, LimitSettings, ListenSettings
-from bridge.downstream.sse import serve_sse
-from bridge.downstream.tokens import TokenGrant, mint_token
-from bridge.downstream.websocket import serve_websocket
+from bridge.downstream.streams.sse import serve_sse
+from bridge.downstream.streams.websocket import serve_websocket
 from bridge.hub.hub import Hub
 from bridge.hub.interest import as_asked
 from bridge.hub.settings import HubSettings

@@ -29,11 +29,11 @@ from bridge.errors import TransportLost, VendorRefused
 from bridge.model import SECONDS, FeedName, Topic, UnixNanos
 from bridge.upstream.ask import AskTools
 from bridge.upstream.contract import Publish
-from bridge.upstream.standing import Standing
+from bridge.upstream.credentials.tokens import NoTokens
+from bridge.upstream.session.subject import subject_of
+from bridge.upstream.standing.standing import Standing
 from bridge.upstream.stream_feed import StreamFeed
 from bridge.upstream.stream_terms import StreamTerms
-from bridge.upstream.subject import subject_of
-from bridge.upstream.tokens import NoTokens
 
 FEED = FeedName("vendor")
 

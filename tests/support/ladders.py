@@ -13,18 +13,18 @@ from bridge.dialects.contract import Lane, Transport
 from bridge.hub.hub import Bound, Hub
 from bridge.hub.settings import HubSettings
 from bridge.model import Covered, FeedStatus, Topic, TopicKind, TopicRefused, Uncovered, UpstreamEvent, Want
-from bridge.upstream.borrowed import BorrowedKeeper
-from bridge.upstream.ladder_feed import LadderFeed
-from bridge.upstream.ladder_tools import LadderTools
+from bridge.upstream.credentials.borrowed import BorrowedKeeper
+from bridge.upstream.credentials.tokens import NoTokens
+from bridge.upstream.ladder.feed import LadderFeed
+from bridge.upstream.ladder.reach import Reach
+from bridge.upstream.ladder.rung import Rung
+from bridge.upstream.ladder.tools import LadderTools
 from bridge.upstream.polling import PollingFeed
-from bridge.upstream.reach import Reach
-from bridge.upstream.rung import Rung
-from bridge.upstream.standing import Standing
+from bridge.upstream.standing.standing import Standing
 from bridge.upstream.stream_feed import StreamFeed
 from bridge.upstream.stream_terms import StreamTerms
-from bridge.upstream.tokens import NoTokens
-from bridge.upstream.watches import WatchTerms
-from bridge.upstream.witness import Witness
+from bridge.upstream.watches.watches import WatchTerms
+from bridge.upstream.watches.witness import Witness
 from tests.support.connections import FEED, FakeVendor, asking, now
 
 ALL = frozenset({TopicKind.QUOTE, TopicKind.TRADE, TopicKind.BOOK})

@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bridge.dialects.loader import load_dialect
-from bridge.downstream.asyncapi import asyncapi
-from bridge.downstream.openapi import openapi
+from bridge.downstream.specs.asyncapi import asyncapi
+from bridge.downstream.specs.openapi import openapi
 from tests.support.data import absent
 
 try:

@@ -84,7 +84,7 @@ def storm(seed: int, places: Sequence[str], per_second: float) -> Iterator[Plann
         fault = chance.choice(_KINDS)(chance)
         way = chance.choice(list(Way))
         if isinstance(fault, Garbage):
-            way = Way.DOWN  # what a server makes of it is `tests/downstream/test_guard.py`'s matter
+            way = Way.DOWN  # what a server makes of it is `tests/downstream/guard/test_guard.py`'s matter
         yield Planned(at, chance.choice(places), fault, way, chance.uniform(*MUTE_SECONDS))
 
 

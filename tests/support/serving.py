@@ -12,10 +12,10 @@ import trio
 from bridge.clock import wall_clock
 from bridge.dialects.contract import Endpoint, HttpAnswer
 from bridge.downstream.contract import House, ServedDialect
-from bridge.downstream.dispatcher import Dispatcher
-from bridge.downstream.guard import Guard
+from bridge.downstream.guard.guard import Guard
 from bridge.downstream.handlers import Handlers
 from bridge.downstream.readiness import FeedReadiness, Readiness
+from bridge.downstream.requests.dispatcher import Dispatcher
 from bridge.downstream.server import Listening, serve_app
 from bridge.downstream.settings import AuthSettings, DialectSettings, LimitSettings, ListenSettings
 from bridge.model import Code, FeedName, Retry

@@ -20,7 +20,7 @@ import trustme
 import wsproto
 import wsproto.events
 
-from bridge.downstream.dispatcher import Dispatcher
+from bridge.downstream.requests.dispatcher import Dispatcher
 from bridge.downstream.server import Listening, serve_app
 from bridge.downstream.settings import Certificate, LimitSettings, ListenSettings
 from tests.support.asgi import Bench, with_limits

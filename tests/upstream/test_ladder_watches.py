@@ -7,7 +7,7 @@ import trio
 
 from bridge.dialects.contract import Transport
 from bridge.model import BookDelta, BookLevel, BookSnapshot, Cause, FeedHealth, Gap, InstrumentId, Topic, Trade
-from bridge.upstream.repairs import TOLERANCE_SECONDS
+from bridge.upstream.watches.repairs import TOLERANCE_SECONDS
 from tests.support.connections import FEED, now
 from tests.support.ladders import LadderHouse, running
 

@@ -9,7 +9,7 @@ import trio
 from bridge.dialects.contract import Credential, Transport
 from bridge.errors import TransportLost, VendorRefused
 from bridge.model import SECONDS, FeedHealth, FeedStatus, InstrumentId, Topic, TopicKind, UnixNanos
-from bridge.upstream.tokens import KeeperTerms, SourceKeeper
+from bridge.upstream.credentials.tokens import KeeperTerms, SourceKeeper
 from tests.support.connections import FakeInterest, FakeVendor, now, stream_feed
 from tests.support.ladders import LadderHouse
 from tests.support.ladders import running as ladder_running

@@ -27,7 +27,7 @@ from bridge.model import (
     Uncovered,
 )
 from bridge.upstream.polling import PollingFeed
-from bridge.upstream.standing import Standing
+from bridge.upstream.standing.standing import Standing
 from tests.support.connections import FEED, FakeInterest, FakeVendor, asking, now
 
 QUOTE = Topic(TopicKind.QUOTE, InstrumentId("AAPL"))

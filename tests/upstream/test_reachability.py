@@ -16,11 +16,11 @@ import trustme
 from bridge.dialects.contract import Credential, HttpRequest, Transport, TransportProfile
 from bridge.errors import BridgeError, TransportLost, VendorRefused
 from bridge.model import UnixNanos
-from bridge.upstream.connectors import open_connector
-from bridge.upstream.http import open_client
-from bridge.upstream.in_force import InForce
+from bridge.upstream.credentials.sources import MintSource
+from bridge.upstream.network.connectors import open_connector
+from bridge.upstream.network.http import open_client
+from bridge.upstream.network.in_force import InForce
 from bridge.upstream.settings import FeedSettings, FileText
-from bridge.upstream.token_sources import MintSource
 from tests.support.proxy import open_proxy
 from tests.support.vendor import EVENT_STREAM, answer, certified, chunk, open_vendor
 

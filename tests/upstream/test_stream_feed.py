@@ -33,7 +33,7 @@ from bridge.model import (
     Trade,
     Uncovered,
 )
-from bridge.upstream import link as link_module
+from bridge.upstream.slots import link as link_module
 from tests.support.connections import FEED, FakeInterest, FakeVendor, now, stream_feed
 
 A, B, C = (Topic(TopicKind.TRADE, InstrumentId(name)) for name in "ABC")

@@ -13,8 +13,8 @@ from bridge.hub.hub import Bound, Hub
 from bridge.hub.settings import HubSettings
 from bridge.model import InstrumentId, Topic, TopicKind, Want
 from bridge.upstream.backoff import CAP_SECONDS
-from bridge.upstream.door import BURST, PER_SECOND
-from bridge.upstream.standing import Standing
+from bridge.upstream.slots.door import BURST, PER_SECOND
+from bridge.upstream.standing.standing import Standing
 from bridge.upstream.stream_feed import StreamFeed
 from bridge.upstream.stream_terms import StreamTerms
 from tests.support.connections import FEED, FakeVendor, asking, now

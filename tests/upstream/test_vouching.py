@@ -13,7 +13,7 @@ from bridge.dialects.contract import Credential, HttpRequest, Refusal
 from bridge.errors import TransportLost
 from bridge.model import SECONDS, Code, FeedName, UnixNanos
 from bridge.upstream.ask import INTERVAL_SECONDS
-from bridge.upstream.refusals import Head
+from bridge.upstream.network.refusals import Head
 from bridge.upstream.vouching import ANSWER_SECONDS, NO_SECONDS, REMEMBERED, SOUND_SECONDS, WAITING, Vouching
 
 NOW = 1_774_000_000

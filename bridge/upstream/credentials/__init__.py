@@ -1,0 +1,1 @@
+"""What lets a feed in at its vendor: where it comes from, and how it is replaced before it ends."""
