@@ -202,10 +202,28 @@ def test_every_state_and_every_page_is_as_published(bridge, shown):
         "/v1/poll?subscribe=all:BTC-USD,order",
         "/healthz",
         "/readyz",
+        "/liquidity/v1/assets/BTC/quote",
+        "/liquidity/v1/assets/BTC/book",
+        "/tradingview/api/quote/NASDAQ%3AAAPL",
     ):
         assert curl(f"{bridge}{path}", *bearer).status == 200, path  # `curl` holds each against the document
     cursor = curl(f"{bridge}/v1/poll?subscribe=trade:BTC-USD", *bearer).json["cursor"]
     assert curl(f"{bridge}/v1/poll?subscribe=trade:BTC-USD&after={cursor}&wait=10", *bearer).status == 200
+
+
+def test_every_refusal_is_as_published_in_the_words_of_its_party(bridge, shown):
+    bearer = ("-H", f"Authorization: Bearer {shown}")
+    for path, status in {
+        "/v1/instruments/NONE/quote": 404,
+        "/liquidity/v1/assets/NONE/quote": 404,
+        "/liquidity/v1/orders/none": 404,
+        "/tradingview/api/quote/NASDAQ%3ANONE": 404,
+    }.items():
+        assert curl(f"{bridge}{path}", *bearer).status == status, path
+        assert curl(f"{bridge}{path}").status == 401, path
+    minted = f"{bridge}/tradingview/api/token/generate"
+    assert curl(minted, "-X", "POST").status == 401
+    assert curl(minted, "-X", "POST", "-H", "X-API-Key: the-clients-key").status == 200
 
 
 def test_the_how_tos_program_runs_as_it_stands():

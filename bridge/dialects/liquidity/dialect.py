@@ -37,7 +37,13 @@ from bridge.dialects.contract import (
 )
 from bridge.dialects.liquidity.conversation import DOCUMENTED, LiquidityConversation
 from bridge.dialects.liquidity.decode import LiquidityDecoder, read_answer
-from bridge.dialects.liquidity.encode import LiquidityEncoder
+from bridge.dialects.liquidity.encode import (
+    LiquidityBook,
+    LiquidityEncoder,
+    LiquidityOrder,
+    LiquidityQuote,
+    LiquidityRefusal,
+)
 from bridge.dialects.liquidity.requests import (
     CHANNELS,
     DEFAULT_DEPTH,
@@ -92,19 +98,31 @@ PROFILE = Profile(
 _ASSET = Parameter(name="id", about="the asset", place=Place.PATH, required=True)
 _ORDER = Parameter(name="id", about="the order's id", place=Place.PATH, required=True)
 
+
+def _state(path: str, name: str, about: str, parameter: Parameter, says: type) -> Endpoint:
+    return Endpoint(
+        kind=EndpointKind.STATE,
+        path=path,
+        name=name,
+        about=about,
+        parameters=(parameter,),
+        says=says,
+        refuses=LiquidityRefusal,
+    )
+
+
 ENDPOINTS = (
     Endpoint(
         kind=EndpointKind.SSE,
         path=REALTIME_PATH,
         about="Realtime data of assets",
         parameters=(Parameter(name="subscribe", about="such as quote:AAPL,all:BTC", kind=tuple[str, ...], many=True),),
+        refuses=LiquidityRefusal,
     ),
     Endpoint(kind=EndpointKind.WEBSOCKET, path=WEBSOCKET_PATH, about="Order books and trades of symbols"),
-    Endpoint(
-        kind=EndpointKind.STATE, path="/v1/assets/{id}/quote", name="quote", about="A quote", parameters=(_ASSET,)
-    ),
-    Endpoint(kind=EndpointKind.STATE, path="/v1/assets/{id}/book", name="book", about="A book", parameters=(_ASSET,)),
-    Endpoint(kind=EndpointKind.STATE, path="/v1/orders/{id}", name="order", about="An order", parameters=(_ORDER,)),
+    _state("/v1/assets/{id}/quote", "quote", "A quote", _ASSET, LiquidityQuote),
+    _state("/v1/assets/{id}/book", "book", "A book", _ASSET, LiquidityBook),
+    _state("/v1/orders/{id}", "order", "An order", _ORDER, LiquidityOrder),
 )
 
 STATUSES = {

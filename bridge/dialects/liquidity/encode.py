@@ -7,10 +7,13 @@ on a quote without `last` or `changePercent`.
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from bridge.dialects.contract import Message, SymbolTable, Transport
+from bridge.dialects.contract.published import Moment
 from bridge.dialects.scalars import number
 from bridge.errors import Unspeakable
 from bridge.model import (
@@ -66,6 +69,61 @@ _QUOTE_LOSSES = dict.fromkeys(
 _BOOK_LOSSES = {"depth": "the client knows what it asked for", "sequence": _NO_WORD}
 _DELTA_LOSSES = {**_BOOK_LOSSES, "prev_sequence": _NO_WORD}
 _WHOLE_SECONDS = {"ts_event": "only whole seconds"}
+
+
+class LiquidityAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What every answer has, for the published specification, as the structs below; what is not known is left out."""
+
+    asset_id: str
+    timestamp: Moment | UnsetType = UNSET
+
+
+class LiquidityQuote(LiquidityAnswer, frozen=True, kw_only=True, rename="camel"):
+    """A quote in an answer."""
+
+    last: float | UnsetType = UNSET
+    open: float | UnsetType = UNSET
+    high: float | UnsetType = UNSET
+    low: float | UnsetType = UNSET
+    prev_close: float | UnsetType = UNSET
+    change: float | UnsetType = UNSET
+    change_percent: float | UnsetType = UNSET
+    volume: float | UnsetType = UNSET
+
+
+class LiquidityLevel(msgspec.Struct, frozen=True):
+    """A level of a book."""
+
+    price: float
+    size: float
+
+
+class LiquidityBook(LiquidityAnswer, frozen=True, kw_only=True, rename="camel"):
+    """A book in an answer, best first."""
+
+    bids: list[LiquidityLevel]
+    asks: list[LiquidityLevel]
+
+
+class LiquidityOrder(LiquidityAnswer, frozen=True, kw_only=True, rename="camel"):
+    """An order in an answer."""
+
+    order_id: str
+    side: Literal["BUY", "SELL"]
+    order_type: str
+    quantity: float
+    filled_quantity: float
+    status: str
+    average_price: float | UnsetType = UNSET
+
+
+class LiquidityRefusal(msgspec.Struct, frozen=True):
+    """A refusal (VENDORS §2.4)."""
+
+    data: dict[str, Any]
+    message: str
+    status: int
+
 
 LOSSES: Mapping[Transport, Mapping[type, Mapping[str, str]]] = MappingProxyType(
     {

@@ -3,10 +3,10 @@
 Sources: [doc] is the vendor's streaming page, S1, S2 and S5 its other publications and its users, as VENDORS §0 lists them.
 """
 
-import base64
 import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from types import MappingProxyType
 
 import msgspec
@@ -43,7 +43,15 @@ from bridge.dialects.scalars import MALFORMED
 from bridge.dialects.tradingview.conversation import TradingViewConversation
 from bridge.dialects.tradingview.decode import TradingViewDecoder, read_answer
 from bridge.dialects.tradingview.encode import DOCUMENTED, ERROR_CODES, TradingViewEncoder, spell_token
-from bridge.dialects.tradingview.messages import moment
+from bridge.dialects.tradingview.messages import (
+    MintBody,
+    Minted,
+    TradingViewAnswer,
+    TradingViewRefusal,
+    TradingViewToken,
+    claims_of,
+    moment,
+)
 from bridge.dialects.tradingview.requests import (
     SUBSCRIPTIONS_PER_CONNECTION,
     SYMBOLS_PER_GROUP,
@@ -93,9 +101,17 @@ PROFILE = Profile(
 
 _SYMBOL = Parameter(name="symbol", about="the symbol", place=Place.PATH, required=True)
 
+_refusing = partial(Endpoint, refuses=TradingViewRefusal)
+
 ENDPOINTS = (
-    Endpoint(kind=EndpointKind.MINT, path="/api/token/generate", method="POST", about="A token for an API key"),
-    Endpoint(
+    _refusing(
+        kind=EndpointKind.MINT,
+        path="/api/token/generate",
+        method="POST",
+        about="A token for an API key",
+        says=TradingViewToken,
+    ),
+    _refusing(
         kind=EndpointKind.SSE,
         path="/sse/stream",
         about="Quotes or candles of symbols",
@@ -106,7 +122,14 @@ ENDPOINTS = (
         ),
     ),
     Endpoint(kind=EndpointKind.WEBSOCKET, path="/ws", about="Quotes and candles of symbols that change"),
-    Endpoint(kind=EndpointKind.STATE, path="/api/quote/{symbol}", name="quote", about="A quote", parameters=(_SYMBOL,)),
+    _refusing(
+        kind=EndpointKind.STATE,
+        path="/api/quote/{symbol}",
+        name="quote",
+        about="A quote",
+        parameters=(_SYMBOL,),
+        says=TradingViewAnswer,
+    ),
 )
 
 LIFETIMES: Mapping[str, float] = MappingProxyType({"1": 1_800, "2": 21_600, "3": 86_400})
@@ -217,7 +240,7 @@ class TradingViewDialect:
         self, request: Request, token: str, expires: UnixNanos, sse_url: str, websocket_url: str
     ) -> HttpAnswer:
         """Return the vendor's token answer; `expiresIn` is what the token itself says, or what was wished."""
-        claims = _claims(token)
+        claims = claims_of(token)
         lifetime = _wished_seconds(request.body) if claims.iat is None else expires / SECONDS - claims.iat
         return HttpAnswer(body=spell_token(token, expires, lifetime, sse_url, websocket_url))
 
@@ -229,22 +252,6 @@ class TradingViewDialect:
         return HttpAnswer(body=msgspec.json.encode({"success": False, "error": error}), status=0)
 
 
-class _MintBody(msgspec.Struct, frozen=True):
-    type: str | int | None = msgspec.field(default=None, name="token-jwt-type")
-
-
-class _Minted(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    token: str
-    sse_url: str | None = None
-    ws_url: str | None = None
-    expires_at: int | None = None
-
-
-class _Claims(msgspec.Struct, frozen=True, kw_only=True):
-    exp: int | None = None
-    iat: int | None = None
-
-
 def _wished_seconds(body: bytes) -> float | None:
     """What a token request's body says of the lifetime; None = nothing.
 
@@ -252,7 +259,7 @@ def _wished_seconds(body: bytes) -> float | None:
         Refusal: it is no JSON object, or wishes what there is not.
     """
     try:
-        wish = msgspec.json.decode(body or b"{}", type=_MintBody).type
+        wish = msgspec.json.decode(body or b"{}", type=MintBody).type
     except MALFORMED as error:
         raise Refusal(Code.BAD_REQUEST, "the body is a JSON object, such as {}") from error
     if wish is not None and str(wish) not in LIFETIMES:
@@ -267,7 +274,7 @@ def _minted(body: bytes) -> Credential:
         VendorProtocolError: malformed; without the offending bytes, which hold the token.
     """
     try:
-        told = msgspec.json.decode(body, type=_Minted)
+        told = msgspec.json.decode(body, type=Minted)
         expires = _token_end(told.token) if told.expires_at is None else moment(Decimal(told.expires_at))
     except MALFORMED as error:
         raise VendorProtocolError(f"a token answer that cannot be read: {error}") from None
@@ -277,19 +284,11 @@ def _minted(body: bytes) -> Credential:
 
 
 def _token_end(token: str) -> UnixNanos | None:
-    end = _claims(token).exp
+    end = claims_of(token).exp
     try:
         return None if end is None else moment(Decimal(end))
     except ValueError:
         return None  # a moment beyond all calendars: as good as none
-
-
-def _claims(token: str) -> _Claims:
-    """What a JWT says of its time, read without verification; nothing when it is no JWT."""
-    try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(token.split(".")[1] + "=="), type=_Claims)
-    except (IndexError, *MALFORMED):
-        return _Claims()
 
 
 DIALECT = TradingViewDialect()

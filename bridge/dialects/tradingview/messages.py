@@ -6,16 +6,17 @@ decoder says what it cannot do without. Of a quote's `data` the known figures ar
 byte for byte, within bounds.
 """
 
+import base64
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from bridge.dialects.extras import verbatim
-from bridge.dialects.scalars import Number, reader, seconds_or_millis
+from bridge.dialects.scalars import MALFORMED, Number, reader, seconds_or_millis
 from bridge.model import SECONDS, UnixNanos
 
 
@@ -224,3 +225,74 @@ class ClientMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     range: int | None = None
     type: str | None = None
     fields: tuple[str, ...] | str | None = None
+
+
+class MintBody(msgspec.Struct, frozen=True):
+    """What a client says of the token it wants: for how long."""
+
+    type: str | int | None = msgspec.field(default=None, name="token-jwt-type")
+
+
+class Minted(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The vendor's answer to that (VENDORS §1.2)."""
+
+    token: str
+    sse_url: str | None = None
+    ws_url: str | None = None
+    expires_at: int | None = None
+
+
+class Claims(msgspec.Struct, frozen=True, kw_only=True):
+    """What a token says of its time."""
+
+    exp: int | None = None
+    iat: int | None = None
+
+
+def claims_of(token: str) -> Claims:
+    """What a JWT says of its time, read without verification; nothing when it is no JWT."""
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(token.split(".")[1] + "=="), type=Claims)
+    except (IndexError, *MALFORMED):
+        return Claims()
+
+
+class TradingViewQuote(msgspec.Struct, frozen=True, kw_only=True):
+    """A symbol and its quote; fields that we have no word for are told as the vendor told them."""
+
+    symbol: str
+    data: dict[str, Any]
+
+
+class TradingViewAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A quote in an answer (VENDORS §1.6), for the published specification, as the structs below."""
+
+    success: Literal[True]
+    data: TradingViewQuote
+    msg: str
+
+
+class TradingViewToken(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A minted token; `expiresAt` in Unix milliseconds."""
+
+    success: Literal[True]
+    token: str
+    sse_url: str
+    ws_url: str
+    expires_at: int
+    sse_example: str
+    expires_in: str | UnsetType = UNSET
+
+
+class TradingViewError(msgspec.Struct, frozen=True):
+    """The documented shape of an error."""
+
+    code: str
+    message: str
+
+
+class TradingViewRefusal(msgspec.Struct, frozen=True):
+    """A refusal (VENDORS §1.8)."""
+
+    success: Literal[False]
+    error: TradingViewError

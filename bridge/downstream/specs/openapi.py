@@ -19,6 +19,7 @@ Placed = Sequence[tuple[Dialect, str]]
 """The dialects that are served, each with the prefix under which its endpoints are published."""
 
 CANONICAL: Final = "canonical"
+_HEALTH: Final = "health"
 
 JSON: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream"
@@ -67,7 +68,7 @@ def openapi(placed: Placed, public_url: str | None) -> Schema:
             if dialect.name == CANONICAL and endpoint.kind is EndpointKind.SSE:
                 schemas.events(endpoint.says)
     for endpoint in HEALTH.values():
-        _add(paths, "health", "", endpoint, schemas)
+        _add(paths, _HEALTH, "", endpoint, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -88,7 +89,7 @@ def _add(paths: Schema, tag: str, prefix: str, endpoint: Endpoint, schemas: Sche
         "summary": endpoint.about,
         "tags": [tag],
         "parameters": [_parameter(one, schemas) for one in endpoint.parameters],
-        "responses": _responses(endpoint, schemas),
+        "responses": _responses(endpoint, schemas, own=tag in (CANONICAL, _HEALTH)),
         "security": _security(endpoint),
     }
     if endpoint.takes is not None:
@@ -127,19 +128,19 @@ def _security(endpoint: Endpoint) -> list[Mapping[str, list[str]]]:
     return [{_BEARER: []}, *query, {}]
 
 
-def _responses(endpoint: Endpoint, schemas: Schemas) -> Schema:
+def _responses(endpoint: Endpoint, schemas: Schemas, *, own: bool) -> Schema:
     said = schemas.said(endpoint.says) if endpoint.says is not None else {}
     media = EVENT_STREAM if endpoint.kind is EndpointKind.SSE else JSON
     ok: Schema = {"description": endpoint.about, "content": {media: {"schema": said}}}
     if endpoint.kind is EndpointKind.SSE:
         ok = {"description": "The stream, event by event.", "content": {media: {"schema": _event(said)}}}
     responses: Schema = {"200": ok}
-    if endpoint.name in TAGGED and endpoint.refuses is not None:
+    if endpoint.name in TAGGED and own:
         ok["headers"] = {"ETag": {"$ref": "#/components/headers/ETag"}}
         responses["304"] = {"description": "You have it already.", "headers": dict(ok["headers"])}
         responses["412"] = {"description": "It is not what your `If-Match` has.", "headers": dict(ok["headers"])}
     refused = schemas.said(endpoint.refuses) if endpoint.refuses is not None else {}
-    for status, codes in _statuses(endpoint).items():
+    for status, codes in _statuses(endpoint, own=own).items():
         responses[str(status)] = _refusal(codes, refused)
     if endpoint is READYZ:
         unready = [said, responses["503"]["content"][JSON]["schema"]]
@@ -163,7 +164,7 @@ def _refusal(codes: Sequence[Code], schema: Schema) -> Schema:
     }
 
 
-def _statuses(endpoint: Endpoint) -> Mapping[int, Sequence[Code]]:
+def _statuses(endpoint: Endpoint, *, own: bool) -> Mapping[int, Sequence[Code]]:
     """Return the statuses of an endpoint's refusals, with the codes of each."""
     codes: Iterable[Code] = [code for code in GOODBYES if code not in _NEVER_ANSWERED]
     if endpoint.path in OPEN:
@@ -172,7 +173,7 @@ def _statuses(endpoint: Endpoint) -> Mapping[int, Sequence[Code]]:
     for code in codes:
         found.setdefault(GOODBYES[code].http, []).append(code)
     more = [HTTPStatus.REQUEST_ENTITY_TOO_LARGE] if endpoint.kind is not EndpointKind.SSE else []
-    more += [HTTPStatus.NOT_ACCEPTABLE] if endpoint.refuses is not None else []
+    more += [HTTPStatus.NOT_ACCEPTABLE] if own else []
     more += [HTTPStatus.UNSUPPORTED_MEDIA_TYPE] if endpoint is STREAM else []
     for status in more:
         found[status] = [Code.BAD_REQUEST]

@@ -1,6 +1,7 @@
 """The published specifications: valid by their standards' own words, complete, and true of what is said."""
 
 import json
+import re
 
 import jsonschema
 import msgspec
@@ -17,9 +18,12 @@ from bridge.downstream.specs.asyncapi import asyncapi
 from bridge.downstream.specs.openapi import openapi
 from bridge.model import Code, Topic
 from bridge.model.topic import TOPIC_PATTERN
+from tests.dialects.liquidity.samples import SAMPLES as LIQUIDITY
+from tests.dialects.tradingview.samples import SAMPLES as TRADINGVIEW
 from tests.support.data import ROOT, absent
 from tests.support.published import (
     PLACED,
+    assert_published,
     asyncapi_document,
     judge_of_events,
     openapi_document,
@@ -125,6 +129,17 @@ def test_every_event_that_has_everything_is_as_published(name):
     assert not [error.message for error in judge.iter_errors(event)]
     for key in ("type", "id", "ts_recv"):
         assert list(judge.iter_errors({other: value for other, value in event.items() if other != key})), key
+
+
+@pytest.mark.parametrize(
+    ("prefix", "stated"),
+    [("/liquidity", one) for one in LIQUIDITY.stated] + [("/tradingview", one) for one in TRADINGVIEW.stated],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_what_the_vendors_pages_print_as_an_answer_is_as_published_for_their_endpoint(prefix, stated):
+    assert operation_at(prefix + stated.endpoint) == prefix + stated.endpoint
+    assert_published(prefix + stated.endpoint, "GET", 200, {"content-type": "application/json"}, stated.body)
+    assert not re.search(rb":\s*null", stated.body)
 
 
 @pytest.mark.parametrize(
