@@ -141,6 +141,9 @@ class PeerConnection(Protocol):
     def retire(self) -> None:
         """Close in order once nothing is open on it any more: whoever comes back is to come anew."""
 
+    def welcome(self) -> None:
+        """A stream is open on it: from now on what it says is read as it comes, not after everybody else's."""
+
 
 class User(NamedTuple):
     """Whom limits are counted by: (issuer, subject) of a token, or a peer address. An address is never equal to a subject.

@@ -66,6 +66,7 @@ class Client:
         self.sent: list[dict[str, Any]] = []
         self.hung_up = False
         self.retired = False
+        self.welcomed = False
         self.refused: Refusal | None = None
         self.done = trio.Event()
         self._inbox, self._outbox = trio.open_memory_channel[dict[str, Any]](1_000)
@@ -89,6 +90,9 @@ class Client:
 
     def retire(self) -> None:
         self.retired = True
+
+    def welcome(self) -> None:
+        self.welcomed = True
 
     def hang_up(self) -> None:
         self.hung_up = True

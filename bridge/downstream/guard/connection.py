@@ -12,7 +12,7 @@ import trio
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol import ProtocolWrapper
 from hypercorn.protocol.h2 import H2Protocol
-from hypercorn.protocol.h11 import H2ProtocolAssumedError
+from hypercorn.protocol.h11 import H2ProtocolAssumedError, H11WSConnection
 from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
 from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
@@ -84,6 +84,12 @@ class GuardedConnection(TCPServer):
     def retire(self) -> None:
         """Close in order once nothing is open on it any more; HTTP/2 with a GOAWAY."""
         self._retired = True
+
+    def welcome(self) -> None:
+        """It is no stranger now: its windows and pongs do not wait for those who come; an HTTP/1 stream says nothing more."""
+        protocol = self.protocol.protocol
+        if isinstance(protocol, GuardedH2) or isinstance(protocol.connection, H11WSConnection):
+            self.socket.welcome()
 
     def stalled(self) -> None:
         """A stream is reset because its client took nothing of it; one that does nothing else either is soon hung up on."""

@@ -33,18 +33,19 @@ class SharedSocket(trio.abc.HalfCloseableStream):
 
     Args:
         stream: the accepted one.
-        epoll: what waits for it to be readable; None = Trio's own.
+        epoll: what waits for it to be readable until it is `welcome`; None = Trio's own.
 
     Attributes:
         rest: what is left of a write.
         turn: whose turn it is among those of the fan-out that wait; Hypercorn's writes have a lock of their own.
     """
 
-    __slots__ = ("_epoll", "_file", "_stream", "rest", "socket", "turn")
+    __slots__ = ("_epoll", "_file", "_rationed", "_stream", "rest", "socket", "turn")
 
     def __init__(self, stream: trio.SocketStream, epoll: RationedEpoll | None = None) -> None:
         self._stream = stream
         self._epoll = epoll
+        self._rationed = epoll is not None
         self._file = stream.socket.fileno()
         self.socket = stream.socket
         self.rest: bytes | memoryview = b""
@@ -94,6 +95,10 @@ class SharedSocket(trio.abc.HalfCloseableStream):
             await self.send_some()
         await self._stream.send_all(data)
 
+    def welcome(self) -> None:
+        """From the next read on, read as Trio does."""
+        self._rationed = False
+
     def close(self) -> None:
         """Close at once, whoever is writing or reading."""
         self._forget()
@@ -116,9 +121,7 @@ class SharedSocket(trio.abc.HalfCloseableStream):
             BrokenResourceError: the peer is gone.
             ClosedResourceError: we have closed.
         """
-        if self._epoll is None:
-            return await self._stream.receive_some(max_bytes)
-        while True:
+        while self._rationed and self._epoll is not None:
             if self._file == CLOSED:
                 raise trio.ClosedResourceError
             await self._epoll.wait_readable(self._file)
@@ -130,6 +133,7 @@ class SharedSocket(trio.abc.HalfCloseableStream):
                 continue
             except OSError as error:
                 raise trio.BrokenResourceError from error
+        return await self._stream.receive_some(max_bytes)
 
     async def aclose(self) -> None:
         """Close; what is left over is lost."""

@@ -217,6 +217,8 @@ class StreamConnection:
 
     def _begin(self, outlet: Outlet) -> None:
         self.writer.begin(outlet)
+        if self._terms.peer is not None:
+            self._terms.peer.welcome()
         self._tenure.hold(self.identity)
         if self._terms.house.closing.is_set():  # since the request came
             self.writer.end(Code.GOING_AWAY)

@@ -1,5 +1,6 @@
 """Clients that do not read, do not speak or leave: each is gone within its bound and leaves nothing."""
 
+import select
 import socket
 import ssl
 import struct
@@ -12,10 +13,11 @@ import trio.testing
 import trustme
 
 from bridge.downstream.guard.buffer import HIGH_WATER_BYTES
-from bridge.downstream.guard.guard import CONNECTION_KEY
+from bridge.downstream.guard.epoll import RationedEpoll
+from bridge.downstream.guard.guard import CONNECTION_KEY, Guard
 from tests.support.garbage import uncollected
 from tests.support.http2 import Http2Client, get
-from tests.support.serving import Served, guarded, until
+from tests.support.serving import Served, connect, guarded, until
 
 UPGRADE = (
     b"GET /flood HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -437,3 +439,58 @@ async def test_nothing_of_an_ended_connection_waits_for_a_collection(alpn: str |
                 await until(lambda: served.guard.accepted == 2)
                 await served.none_live()
     assert [name for name in left if name.startswith(OURS)] == []
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="only Linux has epoll")
+@pytest.mark.parametrize("protocol", ["websocket", "http2"])
+async def test_who_has_a_stream_is_read_without_standing_behind_those_who_come(protocol: str):
+    """Its windows and pongs are what its stream goes on by; here nobody else is ever served any more."""
+    welcomed = trio.Event()
+
+    async def app(scope, receive, send):
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.accept"})
+        scope["state"][CONNECTION_KEY].welcome()
+        welcomed.set()
+        while (await receive())["type"] not in {"http.disconnect", "websocket.disconnect"}:
+            pass
+
+    with trio.fail_after(20):
+        epoll = RationedEpoll()
+        guard = Guard(app, 1, None, epoll)
+        async with trio.open_nursery() as nursery:
+            serving = trio.CancelScope()
+
+            async def ration() -> None:
+                with serving:
+                    await epoll.run()
+
+            nursery.start_soon(ration)
+            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            nursery.start_soon(trio.serve_listeners, guard.serve, listeners)
+            stream = await connect(listeners[0].socket.getsockname()[1])
+            if protocol == "websocket":
+                await stream.send_all(UPGRADE)
+                await welcomed.wait()
+                await stream.send_all(b"\x89\x80abcd")  # its next read is still a rationed one
+                assert (await stream.receive_some()).startswith(b"HTTP/1.1 101")
+                await stream.receive_some()
+            else:
+                client = Http2Client(stream)
+                await client.start()
+                await client.request(get(b"/"))
+                await welcomed.wait()
+                client.connection.ping(b"abcdefgh")
+                await client.flush()
+                await client.until(h2.events.PingAckReceived)
+            serving.cancel()
+            await trio.testing.wait_all_tasks_blocked()
+            if protocol == "websocket":
+                await stream.send_all(b"\x89\x80abcd")
+                assert await stream.receive_some() == b"\x8a\x00"
+            else:
+                client.connection.ping(b"12345678")
+                await client.flush()
+                await client.until(h2.events.PingAckReceived)
+            await stream.aclose()
+            nursery.cancel_scope.cancel()

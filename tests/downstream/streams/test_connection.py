@@ -151,6 +151,15 @@ async def test_a_mistake_of_ours_ends_the_stream_and_leaves_nothing(autojump_clo
         assert bench.left() == NOTHING_LEFT
 
 
+async def test_a_connection_is_welcome_once_its_stream_is_open_and_not_when_it_is_refused(autojump_clock):
+    async with open_bench() as (bench, nursery):
+        assert (await sse(bench, nursery, "trade:BTC-USD").opened()).welcomed
+        refused = sse(bench, nursery, "nonsense")
+        await refused.done.wait()
+        assert refused.refused is not None
+        assert not refused.welcomed
+
+
 @pytest.mark.parametrize("transport", ["sse", "websocket"])
 async def test_nothing_of_an_ended_stream_waits_for_a_collection(autojump_clock, transport: str):
     """A collection is a pause for all streams, and a thousand that come back would make it a long one."""
