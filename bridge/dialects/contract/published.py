@@ -1,6 +1,6 @@
 """What is published of a party's endpoints: their parameters, what they take and answer, and how scalars are spelled there.
 
-The published specifications (`downstream.openapi`, `downstream.asyncapi`) are made of this and of the very types that read and
+The published specifications (`downstream.specs`) are made of this and of the very types that read and
 spell messages. What is added here to a type is told to readers of the specification and never looked at when a message is read:
 reading stays as lenient, and as fast, as it was.
 """
