@@ -7,6 +7,7 @@ through: who may not come is closed at once, which costs next to nothing, and as
 
 import errno
 import os
+import select
 import socket
 import ssl
 from collections import deque
@@ -44,6 +45,8 @@ class EagerListener(trio.abc.Listener[trio.SocketStream]):
         self._listener = listener
         self._same = socket.socket(fileno=os.dup(listener.socket.fileno()))
         self._same.settimeout(0)
+        self._left = select.poll()
+        self._left.register(self._same, select.POLLIN)
         self._taken: deque[trio.SocketStream] = deque()
         self.ration = Ration()
 
@@ -76,7 +79,9 @@ class EagerListener(trio.abc.Listener[trio.SocketStream]):
             connection.settimeout(0)
             self._taken.append(trio.SocketStream(trio.socket.from_stdlib_socket(connection)))
             if len(self._taken) == most:
-                return
+                break
+        if not self._left.poll(0):
+            self.ration.emptied()
 
     async def aclose(self) -> None:
         """Close the listener, and who was taken and not handed out."""

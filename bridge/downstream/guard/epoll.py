@@ -28,6 +28,8 @@ class RationedEpoll:
 
     def __init__(self, busy: Callable[[], bool] = bool) -> None:
         self._epoll = select.epoll()
+        self._left = select.poll()
+        self._left.register(self._epoll.fileno(), select.POLLIN)
         self._ration = Ration(busy)
         self._waiting: dict[int, trio.lowlevel.Task] = {}
         self._known: set[int] = set()
@@ -71,7 +73,7 @@ class RationedEpoll:
         if not most:
             return
         ready = self._epoll.poll(0, most)
-        if len(ready) < most:
+        if len(ready) < most or not self._left.poll(0):
             self._ration.emptied()
         for file, _ in ready:
             task = self._waiting.pop(file, None)

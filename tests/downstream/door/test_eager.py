@@ -58,6 +58,25 @@ async def test_one_comes_in_a_short_turn_and_many_in_a_long_one(
         each.close()
 
 
+async def test_the_time_in_which_nobody_came_is_no_long_turn(mock_clock):
+    """Else all who come together after a while would come in one turn."""
+    listener, port = await listening()
+    waiting = [socket.create_connection(("127.0.0.1", port))]
+    streams = [await listener.accept()]
+    mock_clock.jump(60)
+    waiting += [socket.create_connection(("127.0.0.1", port)) for _ in range(MOST)]
+    turns = Turns()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(turns.run, mock_clock)
+        streams += [await listener.accept() for _ in range(MOST)]
+        nursery.cancel_scope.cancel()
+    assert turns.count >= MOST - 2
+    for each in [*streams, listener]:
+        await each.aclose()
+    for each in waiting:
+        each.close()
+
+
 async def test_who_may_not_come_is_closed_within_the_turn_and_who_waits_behind_is_let_in(mock_clock):
     listener, port = await listening()
     asked = []
